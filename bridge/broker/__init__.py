@@ -1,0 +1,1 @@
+"""Broker: MQTT, embedded in the process. The only room that knows amqtt."""

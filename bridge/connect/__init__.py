@@ -1,0 +1,1 @@
+"""Connect: the rules of the Connect API, from bytes to an admitted trigger. Pure."""

@@ -1,0 +1,36 @@
+"""Mistakes: what callers get wrong in values that are published all the same, with a warning."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from bridge.words import warnings
+
+# Template variables of telephony platforms; a single pair of braces counts only where it is the whole value.
+_PLACEHOLDER = re.compile(r"\$\{[^{}]+\}|\$\([^()]+\)|%%[^%\s]+%%|\{\{[^{}]+\}\}|\A\s*\{[^{}\s\":,][^{}\":,]*\}\s*\Z")
+_PLUS_LOST = re.compile(r"\A [0-9][0-9 ().-]{5,22}\Z")
+_SUSPICIOUS = re.compile(rb"\$\{|\$\(|%%|\{\{|\A\"\s*\{|\A\" [0-9]")
+
+
+def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[str]:
+    """List the warnings for values that look like a caller's mistake."""
+    found = []
+    for name, value in reserved.items():
+        found += _judge(name, value)
+    for name, raw in data.items():
+        spelled = bytes(raw)
+        if _SUSPICIOUS.search(spelled):
+            if spelled[:1] == b'"':
+                found += _judge(name, msgspec.json.decode(spelled, type=str))
+            elif _PLACEHOLDER.search(spelled.decode()):
+                found.append(warnings.placeholder(name))
+    return found
+
+
+def _judge(name: str, value: str) -> list[str]:
+    if _PLACEHOLDER.search(value):
+        return [warnings.placeholder(name)]
+    if _PLUS_LOST.match(value):
+        return [warnings.plus_lost(name)]
+    return []

@@ -1,0 +1,1 @@
+"""Delivery: what becomes of a pop, from its publication to its outcome."""

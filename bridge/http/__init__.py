@@ -1,0 +1,1 @@
+"""HTTP: the doors on the one HTTP port. The only room that knows aiohttp's server."""

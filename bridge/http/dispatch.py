@@ -1,0 +1,79 @@
+"""Dispatch: from a path to its door; here, and only here, a `Fault` becomes an answer."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import msgspec
+from aiohttp import web
+
+from bridge.http import answers, connect, origins, target
+from bridge.http.body import Unread
+from bridge.words import errors
+from bridge.words.settings import Settings
+from bridge.words.trigger import Channel
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One path: its name for metrics, who answers which method, and what OPTIONS tells."""
+
+    name: str
+    handler: Handler
+    methods: tuple[str, ...] = ("GET",)
+    allow: str = "GET, HEAD, OPTIONS"
+
+
+def connect_routes(door: connect.Connect) -> dict[str, Route]:
+    """List the paths of the Connect API."""
+    return {
+        f"/api/sendmessage/{channel.lower()}": Route(
+            f"connect_{channel.lower()}", partial(door.handle, channel), connect.METHODS, connect.ALLOW
+        )
+        for channel in (Channel.CTI, Channel.CRM)
+    }
+
+
+class Dispatch:
+    """The handler of the one HTTP port. Paths match in any case, with or without a trailing slash."""
+
+    def __init__(self, settings: Callable[[], Settings]) -> None:
+        self._settings = settings
+        self._routes: Mapping[str, Route] = {}
+        self.answered: Counter[tuple[str, str]] = Counter()
+
+    def open(self, routes: Mapping[str, Route]) -> None:
+        """Open the doors at these paths, spelled in lower case without a trailing slash."""
+        self._routes = routes
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        path = target.path_of(request)
+        route = self._routes.get(path) or self._routes.get(path.lower().rstrip("/") or "/")
+        origin: str | None = None
+        try:
+            origin = origins.foreign(request, self._settings().customers)
+            response = await _answer(route, request, origin)
+        except errors.Fault as fault:
+            # A body that nobody read to its end would be taken for the next request.
+            close = isinstance(fault, Unread) or not request.content.is_eof()
+            response = answers.refusal(fault, request.headers.get("Accept", ""), close=close)
+        if not response.prepared:
+            response.headers.update(origins.headers(origin))
+            if request.method == "CONNECT" or request.headers.get("Upgrade", "").lower() == "websocket":
+                # aiohttp's parser reads no further request on this connection.
+                response.force_close()
+        self.answered[route.name if route else "none", str(response.status)] += 1
+        return response
+
+
+async def _answer(route: Route | None, request: web.BaseRequest, origin: str | None) -> web.StreamResponse:
+    if route is None:
+        raise errors.Fault("not_found", "There is no such path here.")
+    if request.method == "OPTIONS":
+        return answers.empty(204, {"Allow": route.allow} | origins.headers(origin, preflight=origin is not None))
+    method = "GET" if request.method == "HEAD" and "GET" in route.methods else request.method
+    if method not in route.methods:
+        raise errors.method_not_allowed(request.method, route.allow)
+    return await route.handler(request)

@@ -1,0 +1,136 @@
+"""Database: the ledger's SQLite file, one connection that writes and one that reads, and what their errors mean."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Self, TypeVar
+
+import aiosqlite
+import msgspec
+
+from bridge.words.ledger import Ledger as Bounds
+from bridge.words.ledger import Trouble, Unavailable
+
+Value = str | bytes | float | None
+
+_SCHEMA = Path(__file__).with_name("schema.sql")
+_VERSION = 1
+_CACHE_KIB = 65_536  # each connection's; the pages that pops go to stay in it
+# Pages of 4 KiB in the write-ahead log before they are moved into the file: often enough to keep it small, seldom
+# enough that a page which changes with every group is moved once for many of them.
+_CHECKPOINT = 4_000
+_TROUBLES: dict[int, Trouble] = {
+    sqlite3.SQLITE_FULL: "full",
+    sqlite3.SQLITE_BUSY: "busy",
+    sqlite3.SQLITE_LOCKED: "busy",
+}
+
+# At DEBUG it writes every statement with its parameters, which are other people's data.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
+T = TypeVar("T")
+
+
+class Database:
+    """Two connections; each runs one statement at a time in a thread of its own. All methods raise Unavailable.
+
+    Python's sqlite3 lets go of the interpreter's lock for every row it steps to, and beside a busy event loop waits
+    for it up to 5 ms each time. So what is written comes in one statement, and what is read comes as one row of JSON.
+    """
+
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, bounds: Bounds) -> AsyncIterator[Self]:
+        """Open the file, made first if need be, for its owner only."""
+        with _explained():
+            await asyncio.to_thread(_make, path)
+            async with (
+                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as writer,
+                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as reader,
+            ):
+                await writer.execute_fetchall("PRAGMA journal_mode = WAL")
+                for connection in (writer, reader):
+                    await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KIB}")
+                    await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
+                await reader.execute_fetchall("PRAGMA query_only = ON")
+                await writer.execute_fetchall(f"PRAGMA synchronous = {bounds.synchronous.upper()}")
+                await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+                # Space that becomes free is overwritten where that costs no further disk access.
+                await writer.execute_fetchall("PRAGMA secure_delete = FAST")
+                await _make_schema(writer, path)
+                yield cls(writer, reader)
+
+    async def write(self, sql: str, *values: Value) -> None:
+        """Run one statement as a transaction."""
+        async with self._turn:
+            with _explained():
+                await self._writer.execute_fetchall(sql, values)
+
+    async def change(self, sql: str, *values: Value) -> int:
+        """Run one statement as a transaction; return how many rows it changed."""
+        async with self._turn:
+            with _explained():
+                async with self._writer.execute(sql, values) as cursor:
+                    return cursor.rowcount
+
+    async def write_all(self, statements: Sequence[tuple[str, tuple[Value, ...]]]) -> None:
+        """Run statements in one transaction."""
+        async with self._turn:
+            try:
+                with _explained():
+                    await self._writer.execute_fetchall("BEGIN IMMEDIATE")
+                    for sql, values in statements:
+                        await self._writer.execute_fetchall(sql, values)
+                    await self._writer.execute_fetchall("COMMIT")
+            except BaseException:
+                await self._writer.rollback()
+                raise
+
+    async def read(self, shape: type[T], sql: str, *values: Value) -> T | None:
+        """Run a query of one JSON text, and read that as `shape`; None if there is no row, or NULL."""
+        with _explained():
+            rows = list(await self._reader.execute_fetchall(sql, values))
+        return msgspec.json.decode(rows[0][0], type=shape) if rows and rows[0][0] is not None else None
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        # The low byte is the result, the others say more of where.
+        reason = _TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "broken")
+        raise Unavailable(reason, f"The ledger cannot be used: {error}.") from error
+    except OSError as error:
+        raise Unavailable("broken", f"The ledger cannot be used: {error.strerror}.") from error
+
+
+def _make(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        # SQLite gives its other files the rights of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+async def _make_schema(writer: aiosqlite.Connection, path: Path) -> None:
+    if await _version(writer) == 0:
+        script = f"BEGIN IMMEDIATE;\n{_SCHEMA.read_text(encoding='utf-8')}\nCOMMIT;"
+        async with writer.executescript(script):
+            pass
+    if await _version(writer) != _VERSION:
+        raise Unavailable("broken", f"{path} was made by another version of popbridge: use that, or another --data.")
+
+
+async def _version(writer: aiosqlite.Connection) -> int:
+    (row,) = await writer.execute_fetchall("PRAGMA user_version")
+    return int(row[0])

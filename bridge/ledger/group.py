@@ -1,0 +1,195 @@
+"""Group: what one transaction will write, already spelled for it: rows as JSON, and payloads end to end."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+
+from bridge.words.ledger import Entry, Record, Remembered, Step, Trouble, Unavailable
+
+LARGEST = 2_000  # pops in one group: what is in it waits for all of it
+LARGEST_PAYLOADS = 8 * 1024 * 1024  # bytes of payload, likewise
+_DETAIL = 500  # characters of a step's detail that are kept
+
+WRITE = """
+    INSERT INTO groups (pops, payloads, steps, changes, answers, records, agents, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+Scalar = str | float | None
+_encode = msgspec.json.Encoder().encode
+
+
+class Notes(msgspec.Struct):
+    """What nobody waits for: written with the next group if this one fails. Of a pop's changes the last one counts."""
+
+    steps: list[bytes] = []
+    changes: dict[str, tuple[str | None, bool]] = {}
+    answers: dict[tuple[str, str, str], bytes] = {}
+    records: dict[tuple[str, str, str], bytes] = {}
+    agents: dict[tuple[str, str], bytes] = {}
+    size: int = 0
+
+    def step(self, number: int, popid: str, step: Step, *, final: bool) -> None:
+        """Take a further step of a pop."""
+        row = _step(popid, number, step)
+        self.steps.append(row)
+        self.size += len(row)
+        self.change(popid, step.status, over=final)
+
+    def change(self, popid: str, status: str | None, *, over: bool) -> None:
+        """Take a pop's new status, if it has one, and whether it is over."""
+        before = self.changes.get(popid)
+        if before is not None:
+            status, over = status or before[0], over or before[1]
+        self.changes[popid] = (status, over)
+
+    def answer(self, answer: Remembered) -> None:
+        """Take an answer that belongs to no pop."""
+        row = _answer(answer)
+        self.answers[(answer.customer, answer.api, answer.key)] = row
+        self.size += len(row)
+
+    def record(self, record: Record) -> None:
+        """Take the state of a record."""
+        row = _row(record.customer, record.agent, record.reference, record.state, record.popid, record.at)
+        self.records[(record.customer, record.agent, record.reference)] = row
+
+    def no_record(self, customer: str, agent: str, reference: str) -> None:
+        """Take that an agent has a record no more."""
+        self.records[(customer, agent, reference)] = _row(customer, agent, reference, None)
+
+    def agent(self, customer: str, agent: str, at: float) -> None:
+        """Take when an agent was seen."""
+        self.agents[(customer, agent)] = _row(customer, agent, at)
+
+    def follow(self, later: "Notes") -> None:
+        """Append what came later."""
+        self.steps += later.steps
+        for popid, (status, over) in later.changes.items():
+            self.change(popid, status, over=over)
+        self.answers |= later.answers
+        self.records |= later.records
+        self.agents |= later.agents
+        self.size += later.size
+
+
+class Group(msgspec.Struct):
+    """Filled on the event loop: pops that callers wait for, written whole or not at all, and notes."""
+
+    pops: list[bytes] = []
+    payloads: list[bytes] = []
+    payload_size: int = 0
+    first_steps: list[bytes] = []
+    answers: list[bytes] = []
+    waiting: list[asyncio.Future[None]] = []
+    readers: list[asyncio.Future[None]] = []
+    notes: Notes = msgspec.field(default_factory=Notes)
+
+    @property
+    def full(self) -> bool:
+        """Whether further pops should go to the next group."""
+        return len(self.pops) >= LARGEST or self.payload_size >= LARGEST_PAYLOADS
+
+    @property
+    def rows(self) -> int:
+        """Count the pops and steps."""
+        return len(self.pops) + len(self.first_steps) + len(self.notes.steps)
+
+    @property
+    def size(self) -> int:
+        """Count the bytes, roughly."""
+        return self.payload_size + self.notes.size
+
+    def accept(
+        self, number: int, entry: Entry, steps: Sequence[Step], answer: Remembered | None, *, final: bool
+    ) -> int:
+        """Take a pop with its first steps; return the last number used. Raises before anything of it is taken."""
+        size = len(entry.payload)
+        pop = _row(
+            number,
+            entry.popid,
+            entry.customer,
+            entry.agent,
+            entry.channel,
+            entry.event,
+            entry.campaign,
+            entry.reference,
+            entry.topic,
+            entry.sent,
+            entry.expires,
+            entry.key,
+            None if entry.fingerprint is None else entry.fingerprint.hex(),
+            steps[-1].status,
+            0 if final else 1,
+            self.payload_size,
+            size,
+        )
+        rows = [_step(entry.popid, number + nth, step) for nth, step in enumerate(steps, 1)]
+        if answer is not None:
+            self.answers.append(_answer(answer))
+        self.pops.append(pop)
+        self.first_steps += rows
+        self.payloads.append(entry.payload)
+        self.payload_size += size
+        return number + len(rows)
+
+    def spelled(self, last: int) -> tuple[str | bytes | int, ...]:
+        """Spell the values of WRITE."""
+        notes = self.notes
+        return (
+            _array(self.pops),
+            b"".join(self.payloads),
+            _array(self.first_steps + notes.steps),
+            _array([_row(popid, status, 0 if over else 1) for popid, (status, over) in notes.changes.items()]),
+            _array([*self.answers, *notes.answers.values()]),
+            _array(list(notes.records.values())),
+            _array(list(notes.agents.values())),
+            last,
+        )
+
+    def succeed(self) -> None:
+        """Tell who waits that it is written."""
+        for future in (*self.waiting, *self.readers):
+            if not future.done():  # its caller may have gone
+                future.set_result(None)
+
+    def fail(self, reason: Trouble, detail: str) -> None:
+        """Tell who waits that nothing of theirs was written."""
+        for future in self.waiting:
+            if not future.done():
+                future.set_exception(Unavailable(reason, detail))
+        for future in self.readers:
+            if not future.done():
+                future.set_result(None)
+
+
+def storable(text: str) -> str:
+    """Replace NUL, at which SQLite's JSON ends a text."""
+    return text.replace("\0", "\ufffd")
+
+
+def _row(*values: Scalar) -> bytes:
+    row = _encode(values)
+    if b"\\u0000" in row:
+        row = _encode([storable(value) if isinstance(value, str) else value for value in values])
+    return row
+
+
+def _step(popid: str, number: int, step: Step) -> bytes:
+    return _row(popid, number, step.status, step.at, step.detail[:_DETAIL])
+
+
+def _answer(answer: Remembered) -> bytes:
+    return _row(
+        answer.customer,
+        answer.api,
+        answer.key,
+        answer.fingerprint.hex(),
+        answer.status,
+        answer.body.decode(),
+        answer.at,
+    )
+
+
+def _array(rows: list[bytes]) -> str:
+    return (b"[" + b",".join(rows) + b"]").decode()

@@ -1,0 +1,143 @@
+"""Writer: the queue before the disk. What comes while a group is written makes up the next one."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from bridge.ledger import queries
+from bridge.ledger.database import Database
+from bridge.ledger.group import WRITE, Group, Notes
+from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
+from bridge.words.ledger import Ledger as Bounds
+
+TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier
+
+_NOTHING = Group()
+
+_log = logging.getLogger("popbridge.ledger")
+
+
+class Writer:
+    """Writes groups in the order they were filled. `trouble` is why the last one failed, None if it did not."""
+
+    def __init__(self, database: Database, bounds: Bounds, last: int) -> None:
+        self._database = database
+        self._bounds = bounds
+        self._groups: deque[Group] = deque()
+        self._written = _NOTHING
+        self._wake = asyncio.Event()
+        self.closing = False
+        self.last = last
+        self.trouble: Trouble | None = None
+        self.pops = 0
+        self.groups = 0
+        self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """Count the pops and steps that wait or are being written."""
+        return self._written.rows + sum(group.rows for group in self._groups)
+
+    @property
+    def behind(self) -> bool:
+        """Whether too much waits."""
+        if self.waiting >= self._bounds.max_waiting:
+            return True
+        return self._written.size + sum(group.size for group in self._groups) >= self._bounds.max_waiting_bytes
+
+    async def written(self, entry: Entry, steps: Sequence[Step], answer: Remembered | None, *, final: bool) -> None:
+        """Wait until a pop is on disk, or raise Unavailable."""
+        if self.behind or self.closing:
+            raise Unavailable(self.trouble or "busy", "More waits to be written to the ledger than it may hold.")
+        if not self._groups or self._groups[-1].full:
+            self._groups.append(Group())
+        group = self._groups[-1]
+        # Numbers begin with the time; they go up even while the clock is set back.
+        number = max(self.last + 1, queries.first_number(entry.sent))
+        self.last = group.accept(number, entry, steps, answer, final=final)
+        waiting = asyncio.get_running_loop().create_future()
+        group.waiting.append(waiting)
+        self._wake.set()
+        await waiting
+
+    def notes(self) -> Notes:
+        """Give the notes to fill. They are written soon."""
+        if not self._groups:
+            self._groups.append(Group())
+        # While nothing can be written, what nobody waits for does not hurry.
+        if self.trouble is None:
+            self._wake.set()
+        return self._groups[-1].notes
+
+    async def settled(self) -> None:
+        """Wait until what was asked before now was written, or failed."""
+        newest = self._groups[-1] if self._groups else self._written
+        if newest is not _NOTHING and self.trouble is None and not self.closing:
+            tried = asyncio.get_running_loop().create_future()
+            newest.readers.append(tried)
+            await tried
+
+    async def run(self) -> None:
+        """Write until `close`, then what is left."""
+        while not self.closing:
+            try:
+                async with asyncio.timeout(None if self.trouble is None else TRIED_AGAIN_AFTER):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            if self._groups or self.trouble is not None:
+                await self._write()
+            if self._groups and self.trouble is None:
+                self._wake.set()
+        while self._groups:
+            await self._write()
+            if self.trouble is not None:
+                break
+        self._give_up()
+
+    def close(self) -> None:
+        """Let `run` end when everything is written, or cannot be."""
+        self.closing = True
+        self._wake.set()
+
+    async def _write(self) -> None:
+        # Without a group it only tries whether the disk can be written again.
+        group = self._written = self._groups.popleft() if self._groups else Group()
+        try:
+            await self._database.write(WRITE, *group.spelled(self.last))
+        except Unavailable as failure:
+            self._failed(group, failure)
+        else:
+            self._succeeded(group)
+        finally:
+            self._written = _NOTHING
+
+    def _succeeded(self, group: Group) -> None:
+        group.succeed()
+        self.groups += 1
+        self.pops += len(group.pops)
+        if self.trouble is not None:
+            self.trouble = None
+            _log.warning("the ledger can be written again")
+
+    def _failed(self, group: Group, failure: Unavailable) -> None:
+        self.failures += 1
+        if self.trouble != failure.reason:
+            self.trouble = failure.reason
+            _log.error("nothing can be written (%s): %s", failure.reason, failure)
+        group.fail(failure.reason, str(failure))
+        following = self._groups[0] if self._groups else Group()
+        group.notes.follow(following.notes)
+        following.notes = group.notes
+        if not self._groups:
+            self._groups.append(following)
+
+    def _give_up(self) -> None:
+        lost = sum(len(group.notes.steps) for group in self._groups)
+        for group in self._groups:
+            group.fail("broken", "The ledger was closed.")
+        self._groups.clear()
+        if lost:
+            _log.error("%d steps could not be written before the end", lost)

@@ -1,0 +1,225 @@
+"""Benchmark: pops recorded per second beside a busy event loop, what each costs the loop, and reading from a million.
+
+    python -m tests.benchmarks.ledger [--pops 60000] [--rate 15000] [--database 1000000] [--synchronous normal]
+
+Each pop is accepted with two steps and noted one more. Beside that, the event loop always has other work: what the
+ledger costs is the work that it does not get done, compared with a run in which pops only take turns.
+"""
+
+import argparse
+import asyncio
+import platform
+import secrets
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import uvloop
+
+from bridge.ledger.ledger import Ledger
+from bridge.words import ledger as words
+from bridge.words.ledger import Entry, Step
+
+AGENTS = 1_000
+PAYLOAD = b'{"popid":"x","data":{' + b'"prop":"value",' * 30 + b'"last":1}}'
+_SLICE = 2_000  # turns of the idle work's inner loop, some 50 us
+
+
+def entry(number: int, now: float) -> Entry:
+    """Make a pop as the delivery would."""
+    agent = str(number * 7919 % AGENTS)
+    return Entry(
+        popid=(int(now * 1000) << 80 | secrets.randbits(80)).to_bytes(16).hex(),
+        customer="acme",
+        agent=agent,
+        channel="CTI",
+        event="On Ring",
+        topic=f"CTI/acme/{agent}",
+        payload=PAYLOAD,
+        sent=now,
+        expires=now + 30,
+        key="0123456789abcdef",
+        fingerprint=secrets.token_bytes(16),
+    )
+
+
+class Load:
+    """Pops at a rate, beside a loop that is never idle."""
+
+    def __init__(self, pops: int, rate: float) -> None:
+        self.pops = pops
+        self.rate = rate
+        self.slices = 0
+        self.used = 0.0
+        self.latencies: list[float] = []
+
+    async def run(self, record: Callable[[Entry], Awaitable[None]]) -> float:
+        """Give the seconds that it took."""
+        busy = asyncio.create_task(self._work())
+        begun = time.perf_counter()
+        used = time.thread_time()
+        async with asyncio.TaskGroup() as group:
+            started = 0
+            while started < self.pops:
+                due = min(self.pops, int((time.perf_counter() - begun) * self.rate))
+                for number in range(started, due):
+                    group.create_task(self._one(number, record))
+                started = due
+                await asyncio.sleep(0.001)
+        took = time.perf_counter() - begun
+        self.used = time.thread_time() - used
+        busy.cancel()
+        return took
+
+    async def _one(self, number: int, record: Callable[[Entry], Awaitable[None]]) -> None:
+        made = entry(number, time.time())
+        begun = time.perf_counter()
+        await record(made)
+        self.latencies.append((time.perf_counter() - begun) * 1000)
+
+    async def _work(self) -> None:
+        while True:
+            for _ in range(_SLICE):
+                pass
+            self.slices += 1
+            await asyncio.sleep(0)
+
+
+async def _turn(_: Entry) -> None:
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
+
+
+async def recording(folder: Path, pops: int, rate: float, synchronous: str) -> None:
+    """Measure and print."""
+    bare = Load(pops, rate)
+    bare_took = await bare.run(_turn)
+    settings = words.Ledger(synchronous="full" if synchronous == "full" else "normal", max_waiting=1_000_000)
+    load = Load(pops, rate)
+    async with Ledger.open(folder, settings) as ledger:
+
+        async def record(one: Entry) -> None:
+            await ledger.accept(one, (Step("accepted", one.sent), Step("sent", one.sent)))
+            ledger.note(one.popid, "shown", one.sent, final=True)
+
+        took = await load.run(record)
+        closing = time.perf_counter()
+        groups = ledger.counted["groups"]
+    took += time.perf_counter() - closing
+    u=_slice_seconds()
+    print("DEBUG bare", bare_took, bare.used, bare.slices, (bare.used-bare.slices*u)/pops*1e6, "ledger", took, load.used, load.slices, (load.used-load.slices*u)/pops*1e6, "unit", u*1e6)
+    # The share of a second that the loop had left for other work, and what is missing of it with the ledger.
+    free, left = bare.slices / bare_took, load.slices / took
+    unit = _slice_seconds()
+    ordered = sorted(load.latencies)
+    print(
+        f"{f'synchronous={synchronous}, offered {rate:.0f}/s':<34} {pops / took:>9.0f} pops/s {pops / groups:>7.0f} a group "
+        f"{(free - left) * unit / (pops / took) * 1e6:>7.1f} us of the loop each; accept ms p50 "
+        f"{statistics.median(ordered):.1f} p99 {ordered[int(len(ordered) * 0.99)]:.1f}"
+    )
+
+
+def _slice_seconds() -> float:
+    times = []
+    for _ in range(500):
+        begun = time.perf_counter()
+        for _ in range(_SLICE):
+            pass
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
+
+
+async def reading(folder: Path, pops: int) -> None:
+    """Fill a ledger with pops of 30 days, and print how long lists take."""
+    begun = time.perf_counter()
+    async with Ledger.open(folder):
+        pass
+    _fill(folder / "ledger.db", pops)
+    print(f"{f'filled with {pops} pops':<34} {time.perf_counter() - begun:>9.1f} s")
+    async with Ledger.open(folder) as ledger:
+        begun = time.perf_counter()
+        opened = await ledger.take_up(time.time())
+        print(f"{f'take_up of {len(opened)} open':<34} {(time.perf_counter() - begun) * 1000:>9.1f} ms")
+        since = time.time() - 3 * 86_400
+        first = await ledger.pops("acme", limit=500)
+        queries: dict[str, Callable[[], Awaitable[object]]] = {
+            "all": lambda: ledger.pops("acme"),
+            "all, 500": lambda: ledger.pops("acme", limit=500),
+            "second page of 500": lambda: ledger.pops("acme", limit=500, cursor=first.next),
+            "since 3 days": lambda: ledger.pops("acme", since=since),
+            "agent": lambda: ledger.pops("acme", agent="7"),
+            "agent and rare status": lambda: ledger.pops("acme", agent="7", status="refused"),
+            "agent, no such status": lambda: ledger.pops("acme", agent="7", status="recalled"),
+            "rare status": lambda: ledger.pops("acme", status="refused"),
+            "rare status, since": lambda: ledger.pops("acme", status="refused", since=since),
+            "common status": lambda: ledger.pops("acme", status="shown"),
+            "another customer": lambda: ledger.pops("globex"),
+            "one pop": lambda: ledger.pop(first.items[-1].popid, "acme"),
+            "no such key": lambda: ledger.remembered("acme", "connect", "k", time.time()),
+        }
+        for name, query in queries.items():
+            times = []
+            for _ in range(20):
+                begun = time.perf_counter()
+                await query()
+                times.append((time.perf_counter() - begun) * 1000)
+            print(f"{name:<34} {times[0]:>9.2f} ms first {statistics.median(times):>9.2f} ms p50 {max(times):>9.2f} ms max")
+
+
+def _fill(file: Path, pops: int) -> None:
+    now = time.time()
+    connection = sqlite3.connect(file)
+    step = 30 * 86_400 / pops
+
+    def rows() -> list[tuple[object, ...]]:
+        made = []
+        for number in range(pops):
+            sent = now - 1 - (pops - number) * step
+            one = entry(number, sent)
+            status = "refused" if number % 9973 == 0 else "shown" if number % 3 else "delivered"
+            first = (int(sent * 1000) << 20) + number % 1000
+            customer = "globex" if number % 99_991 == 0 else "acme"
+            made.append((first, one.popid, customer, one.agent, one.topic, sent, sent + 30, status, int(number > pops - 99)))
+        return made
+
+    made = rows()
+    connection.executemany(
+        "INSERT INTO pops (number, popid, customer, agent, channel, event, topic, sent, expires, key, status, open)"
+        " VALUES (?, ?, ?, ?, 'CTI', 'On Ring', ?, ?, ?, '0123456789abcdef', ?, ?)",
+        made,
+    )
+    for nth, status in enumerate(("accepted", "sent", "shown"), 1):
+        connection.executemany(
+            "INSERT INTO steps VALUES (?, ?, ?, ?, '')", ((row[0], nth, status, row[5]) for row in made)
+        )
+    connection.executemany("INSERT INTO documents VALUES (?, ?)", ((row[0], PAYLOAD) for row in made[-100_000:]))
+    connection.commit()
+    connection.close()
+
+
+def main() -> None:
+    """Run everything once and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pops", type=int, default=60_000)
+    parser.add_argument("--rate", type=float, default=15_000.0)
+    parser.add_argument("--database", type=int, default=1_000_000)
+    parser.add_argument("--synchronous", choices=("normal", "full", "both"), default="both")
+    parser.add_argument("--dir", type=Path, default=None, help="a directory on the disk to measure")
+    options = parser.parse_args()
+    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, uvloop, {platform.system()}")
+    for synchronous in ("normal", "full") if options.synchronous == "both" else (options.synchronous,):
+        for rate in (200.0, options.rate, 10 * options.rate):
+            with tempfile.TemporaryDirectory(dir=options.dir) as folder:
+                pops = options.pops if rate > 1000 else 1000
+                uvloop.run(recording(Path(folder), pops, rate, synchronous))
+    if options.database:
+        with tempfile.TemporaryDirectory(dir=options.dir) as folder:
+            uvloop.run(reading(Path(folder), options.database))
+
+
+if __name__ == "__main__":
+    main()

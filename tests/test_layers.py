@@ -1,0 +1,158 @@
+"""Layers: imports point one way, rules are pure, and each foreign library has one place."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).parents[1]
+FILES = sorted([*(HOUSE / "bridge").rglob("*.py"), *(HOUSE / "agent_client").rglob("*.py")])
+
+LAYERS = (
+    ("words", ("bridge", "bridge.words")),
+    (
+        "rules",
+        (
+            "bridge.cloud",
+            "bridge.connect",
+            "bridge.records",
+            "bridge.delivery.lifecycle",
+            "bridge.broker.counters",
+            "bridge.broker.logins",
+            "bridge.broker.port",  # the port's words: Protocols and Structs
+            "bridge.broker.presence",
+            "bridge.broker.retained",
+            "bridge.broker.session",
+            "bridge.broker.subscriptions",
+            "bridge.broker.wire",
+        ),
+    ),
+    ("ports", ("bridge.broker", "bridge.certificates", "bridge.config", "bridge.credentials", "bridge.ledger")),
+    ("flows", ("bridge.delivery", "bridge.gate")),
+    ("doors", ("bridge.http", "bridge.cli")),
+    (
+        "wiring",
+        (
+            "bridge.service",
+            "bridge.seeded",
+            "bridge.figures",
+            "bridge.logs",
+            "bridge.descriptors",
+            "bridge.__main__",
+        ),
+    ),
+)
+ROOMS = {room: rank for rank, (_, rooms) in enumerate(LAYERS) for room in rooms}
+
+# The commands that run the bridge are where a process begins: they start the wiring, inside the command's function.
+BEGIN = {("bridge.cli.serve", "bridge.service"), ("bridge.cli.demo", "bridge.service")}
+BEGIN |= {("bridge.cli.demo", "bridge.seeded")}
+
+IMPURE = {
+    "asyncio",
+    "logging",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "time",
+}
+WIRE_WORDS = {"bridge.words.pop", "bridge.words.topics"}
+
+PLACES = {
+    "aiohttp": ("bridge.http",),
+    "aiosqlite": ("bridge.credentials.database", "bridge.ledger.database"),
+    "amqtt": ("bridge.broker",),
+    "argon2": ("bridge.credentials.passwords",),
+    "click": ("bridge.cli", "agent_client.cli"),
+    "cryptography": ("bridge.certificates", "bridge.credentials"),
+    "jwt": ("bridge.credentials.tokens",),
+    "msgspec": ("bridge", "agent_client"),
+    "paho": ("agent_client.connection",),
+    "prometheus_client": ("bridge.http.health",),
+    "uvloop": ("bridge.service",),
+    "yaml": ("bridge.config",),
+}
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(HOUSE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(file): ast.parse(file.read_text(encoding="utf-8")) for file in FILES}
+
+
+def imports_of(module: str) -> Iterator[str]:
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            whole = str(node.module)
+            for alias in node.names:
+                inner = f"{whole}.{alias.name}"
+                yield inner if inner in MODULES else whole
+
+
+def room_of(module: str) -> str:
+    """Find the room a module is in: the longest name in the table that it is, or is below; "" if there is none."""
+    room = module
+    while room not in ROOMS or (room == "bridge" and module != "bridge"):
+        room = room.rpartition(".")[0]
+        if not room:
+            return ""
+    return room
+
+
+def is_within(module: str, place: str) -> bool:
+    return module == place or module.startswith(f"{place}.")
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, "bridge")])
+def test_each_module_is_in_a_room(module: str) -> None:
+    assert room_of(module), f"{module}: add its room to the layer where it belongs"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if room_of(name)])
+def test_imports_point_one_way_and_rooms_of_a_layer_do_not_know_each_other(module: str) -> None:
+    here = room_of(module)
+    package = ".".join(module.split(".")[:2])
+    for name in imports_of(module):
+        if not is_within(name, "bridge") or not room_of(name) or (module, name) in BEGIN:
+            continue
+        there = room_of(name)
+        neighbours = is_within(name, package) or ROOMS[here] in {0, len(LAYERS) - 1}
+        assert ROOMS[there] < ROOMS[here] or (ROOMS[there] == ROOMS[here] and neighbours), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if ROOMS.get(room_of(name), 2) < 2])
+def test_words_and_rules_hold_no_await_no_clock_and_no_io(module: str) -> None:
+    if module not in {"bridge.words.pop", "bridge.broker.port"}:  # makes a random id; its Protocols await elsewhere
+        assert not {name.partition(".")[0] for name in imports_of(module)} & IMPURE
+        awaiting = ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith
+        assert not [node for node in ast.walk(MODULES[module]) if isinstance(node, awaiting)]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_each_foreign_library_has_one_place(module: str) -> None:
+    for name in imports_of(module):
+        library = name.partition(".")[0]
+        if library not in sys.stdlib_module_names and library not in {"bridge", "agent_client"}:
+            assert library in PLACES, f"{module} imports {name}, which has no place"
+            assert any(is_within(module, place) for place in PLACES[library]), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, "agent_client")])
+def test_the_desktop_knows_only_the_wire_words_of_the_bridge(module: str) -> None:
+    assert {name for name in imports_of(module) if is_within(name, "bridge")} <= WIRE_WORDS
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, "bridge")])
+def test_the_bridge_does_not_know_the_desktop(module: str) -> None:
+    assert not [name for name in imports_of(module) if is_within(name, "agent_client")]
