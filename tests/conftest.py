@@ -1,6 +1,7 @@
 """What the stories share: a real bridge process, its credentials, and clients."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -127,6 +128,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     running = Bridge(tmp_path_factory.mktemp("bridge") / "data").start()
     yield running
     assert running.stop() == 0
+    assert "Traceback" not in running.log(), running.log()
 
 
 @pytest.fixture(scope="session")
@@ -162,6 +164,11 @@ async def raw(port: int, sent: bytes) -> bytes:
             return await reader.read()
     finally:
         writer.close()
+
+
+def basic(user: str, password: str) -> str:
+    """Spell an Authorization header with user name and password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 class Answer(NamedTuple):

@@ -17,6 +17,7 @@ from bridge.words.settings import Delivery as Bounds
 from bridge.words.trigger import Trigger
 
 LARGEST_PAYLOAD = 131_072
+HEEDED = 600.0  # seconds after its time in which a desktop that has a pop may still tell of it
 
 log = logging.getLogger("popbridge.delivery")
 
@@ -44,7 +45,7 @@ class Told(msgspec.Struct, frozen=True):
 class LivePop:
     """One pop while it matters: open, or delivered and not yet told of. The broker tells it of its copies."""
 
-    __slots__ = ("_house", "accepted", "agent", "changed", "copies", "expires", "message", "popid", "status")
+    __slots__ = ("_house", "accepted", "agent", "changed", "copies", "expires", "message", "past", "popid", "status")
 
     def __init__(self, house: "Delivery", popid: str, agent: Agent, message: Message, ttl: float) -> None:
         self._house = house
@@ -56,6 +57,7 @@ class LivePop:
         self.status = Status.HELD
         self.copies = Copies()
         self.changed: asyncio.Event | None = None
+        self.past = False  # its time is over, and a desktop has it
 
     def written(self, qos: int) -> None:
         """See `Watcher`."""
@@ -162,7 +164,7 @@ class Delivery:
             return
         live.status = status
         self.counted[status.value] += 1
-        if before in OPEN and status not in OPEN:
+        if before in OPEN and status not in OPEN and not live.past:
             self._close(live)
         if live.changed is not None:
             live.changed.set()
@@ -227,7 +229,7 @@ class Delivery:
 
     def _forget_oldest(self) -> None:
         for popid, live in self._live.items():
-            if live.status not in OPEN:
+            if live.past or live.status not in OPEN:
                 del self._live[popid]
                 return
 
@@ -257,7 +259,9 @@ class Delivery:
 
     def _remind(self, live: LivePop) -> None:
         if len(self._due) > 2 * len(self._live) + 1000:
-            self._due = [(other.expires, other.popid) for other in self._live.values()]
+            self._due = [
+                (other.expires + (HEEDED if other.past else 0), other.popid) for other in self._live.values()
+            ]
             heapq.heapify(self._due)
         else:
             heapq.heappush(self._due, (live.expires, live.popid))
@@ -284,13 +288,19 @@ class Delivery:
         while True:
             self._next_due.clear()
             while self._due and self._due[0][0] <= self.now():
-                live = self._live.pop(heapq.heappop(self._due)[1], None)
+                live = self._live.get(heapq.heappop(self._due)[1])
                 if live is None:
                     continue
-                if expires(live.status, live.copies):
+                if live.past or live.status in FINAL:
+                    del self._live[live.popid]
+                elif expires(live.status, live.copies):
+                    del self._live[live.popid]
                     self.move(live, Status.EXPIRED)
-                elif live.status in OPEN:
-                    self._close(live)
+                else:
+                    if live.status in OPEN:
+                        self._close(live)
+                    live.past = True
+                    heapq.heappush(self._due, (live.expires + HEEDED, live.popid))
             pause = max(self._due[0][0] - self.now(), 0.01) if self._due else None
             try:
                 async with asyncio.timeout(pause):

@@ -1,16 +1,18 @@
 """Writer: the queue before the disk. What comes while a group is written makes up the next one."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
 
 from bridge.ledger import queries
-from bridge.ledger.database import Database
+from bridge.ledger.database import Database, UnfitError
 from bridge.ledger.group import WRITE, Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
 from bridge.words.ledger import Ledger as Bounds
 
+PACE = 0.002  # seconds from group to group at least: each costs the event loop as much as some twenty pops
 TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier
 
 _NOTHING = Group()
@@ -80,13 +82,16 @@ class Writer:
 
     async def run(self) -> None:
         """Write until `close`, then what is left."""
+        loop = asyncio.get_running_loop()
+        begun = -PACE
         while not self.closing:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if self.trouble is None else TRIED_AGAIN_AFTER):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
+            if (early := begun + PACE - loop.time()) > 0:
+                await asyncio.sleep(early)
             self._wake.clear()
+            begun = loop.time()
             if self._groups or self.trouble is not None:
                 await self._write()
             if self._groups and self.trouble is None:
@@ -106,9 +111,16 @@ class Writer:
         # Without a group it only tries whether the disk can be written again.
         group = self._written = self._groups.popleft() if self._groups else Group()
         try:
+            if self.trouble == "full":
+                await self._database.try_space()
             await self._database.write(WRITE, *group.spelled(self.last))
         except Unavailable as failure:
             self._failed(group, failure)
+        except UnfitError:
+            # Another try would fail too, and hold up everything after it.
+            _log.exception("a group of %d pops and steps contradicts the schema and was left out", group.rows)
+            self.failures += 1
+            group.fail("broken", "The ledger could not take a row of the same group.")
         else:
             self._succeeded(group)
         finally:

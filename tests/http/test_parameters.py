@@ -36,7 +36,9 @@ async def test_agentid_jwt_and_event_are_required(trigger: Caller, channel: str)
     await check(trigger, 401, "missing_key", channel=channel, jwt="")
 
 
-async def test_crmid_is_required_on_crm_unless_there_is_one_or_the_customer_says_otherwise(published: Watch, trigger: Caller) -> None:
+async def test_crmid_is_required_on_crm_unless_there_is_one_or_the_customer_says_otherwise(
+    published: Watch, trigger: Caller
+) -> None:
     await check(trigger, 400, "missing_parameter", channel="CRM", customer="many")
     assert (await published("CRM"))["crmid"] == "acme.example.com"
     free = await published("CRM", "free", agentid="f-1")
@@ -107,10 +109,14 @@ async def test_reserved_null_counts_as_missing(trigger: Caller) -> None:
 
 
 async def test_data_keeps_the_spelling_of_its_numbers_its_types_and_its_order(published: Watch) -> None:
-    body = '{ "z": 1.50 , "big": 123456789012345678901234567890, "e": 1E+2, "s": "\\u00e9 / \\/", "n": null,\n "o": { "b": [ 1, 2.0 ], "a": true } }'
+    body = (
+        '{ "z": 1.50 , "big": 123456789012345678901234567890, "e": 1E+2, "s": "\\u00e9 / \\/",'
+        '  "n": null,\n "o": { "b": [ 1, 2.0 ], "a": true } }'
+    )
     document = await published(data=body.encode(), headers={"Content-Type": "application/json"})
     assert document["payload"].endswith(
-        b'"data":{"z":1.50,"big":123456789012345678901234567890,"e":1E+2,"s":"\\u00e9 / \\/","n":null,"o":{"b":[1,2.0],"a":true}}}'
+        b'"data":{"z":1.50,"big":123456789012345678901234567890,"e":1E+2,"s":"\\u00e9 / \\/",'
+        b'"n":null,"o":{"b":[1,2.0],"a":true}}}'
     )
 
 
@@ -177,9 +183,18 @@ async def test_a_value_encoded_twice_is_told(published: Watch) -> None:
 
 @pytest.mark.parametrize(
     ("agentid", "level"),
-    [("site/12", "site%2F12"), ("a+b", "a%2Bb"), ("100%", "100%25"), ("#", "%23"), ("$SYS", "%24SYS"), ("D\\Zoë", "D\\Zoë")],
+    [
+        ("site/12", "site%2F12"),
+        ("a+b", "a%2Bb"),
+        ("100%", "100%25"),
+        ("#", "%23"),
+        ("$SYS", "%24SYS"),
+        ("D\\Zoë", "D\\Zoë"),
+    ],
 )
-async def test_topic_levels_are_percent_encoded_and_the_document_is_raw(published: Watch, agentid: str, level: str) -> None:
+async def test_topic_levels_are_percent_encoded_and_the_document_is_raw(
+    published: Watch, agentid: str, level: str
+) -> None:
     document = await published(agentid=agentid, ctiid="a/b")
     assert document["agentid"] == agentid
     assert document["topic"] == f"CTI/acme/a%2Fb/{level}"
@@ -205,7 +220,9 @@ async def test_the_customer_comes_from_the_credential_never_from_a_parameter(pub
 
 async def test_the_document_has_its_keys_in_order_and_its_times_in_utc(published: Watch) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    document = await published("CRM", agentid="k-1", ctiid="env1", pop_ttl=60, headers={"traceparent": trace}, query="a=1")
+    document = await published(
+        "CRM", agentid="k-1", ctiid="env1", pop_ttl=60, headers={"traceparent": trace}, query="a=1"
+    )
     assert list(json.loads(document["payload"])) == [
         "popid",
         "event",
@@ -248,7 +265,9 @@ async def test_controls_out_of_range_are_refused(trigger: Caller) -> None:
 
 
 async def test_controls_may_come_in_the_body_and_never_reach_the_data(published: Watch) -> None:
-    document = await published(pop_ttl=None, json={"pop_ttl": 60, "pop_until": "delivered", "pop_key": "c-body", "a": 1})
+    document = await published(
+        pop_ttl=None, json={"pop_ttl": 60, "pop_until": "delivered", "pop_key": "c-body", "a": 1}
+    )
     assert document["data"] == {"a": 1}
     assert document["answer"].codes == []
 
