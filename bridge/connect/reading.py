@@ -17,6 +17,9 @@ _JSON = "application/json"
 _URLENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _JSON_TYPES = frozenset({"", _JSON, "text/json", "text/plain"})
+_UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
+# What old Java stacks write unasked; an ASCII body is the same in each.
+_LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "windows-1252", "cp1252"})
 _TELLING = 24  # characters: more of a key than this is its caller's own
 _ENCODE = msgspec.json.encode
 
@@ -39,7 +42,7 @@ class Reading(msgspec.Struct):
 def read(query: str, content_type: str, body: bytes) -> Reading:
     """Read a request from its raw query string, its Content-Type ("" for none) and its body."""
     notes: list[str] = []
-    kind = _media_type(content_type) if body.strip() else None
+    kind = _media_type(content_type, body) if body.strip() else None
     asked = _single(forms.read_urlencoded(query, "query"), notes)
     if _DOUBLE.search(query):
         notes.append(warnings.double_encoded("query"))
@@ -90,11 +93,11 @@ def _contains(value: bytes, key: bytes) -> bool:
     return key in value
 
 
-def _media_type(content_type: str) -> str:
+def _media_type(content_type: str, body: bytes) -> str:
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower()
     charset = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
-    if charset and charset[1].lower() not in {"utf-8", "utf8", "us-ascii"}:
+    if charset and charset[1].lower() not in _UTF_8 and not (charset[1].lower() in _LATIN and body.isascii()):
         raise errors.Fault("unsupported_media_type", f"The charset {charset[1][:40]} is not supported; send UTF-8.")
     if kind in _JSON_TYPES or (kind.startswith("application/") and kind.endswith("+json")):
         return _JSON

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -58,13 +58,15 @@ class Database:
     @asynccontextmanager
     async def open(cls, path: Path, bounds: Bounds) -> AsyncIterator[Self]:
         """Open the file, made first if need be, for its owner only."""
-        with _explained():
-            await asyncio.to_thread(_make, path)
-            async with (
-                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as writer,
-                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as reader,
-                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as mover,
-            ):
+        async with AsyncExitStack() as stack:
+            with _explained():
+                await asyncio.to_thread(_make, path)
+                writer, reader, mover = [
+                    await stack.enter_async_context(
+                        aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None)
+                    )
+                    for _ in range(3)
+                ]
                 await writer.execute_fetchall("PRAGMA journal_mode = WAL")
                 for connection in (writer, reader):
                     await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -75,7 +77,7 @@ class Database:
                 # Space that becomes free is overwritten where that costs no further disk access.
                 await writer.execute_fetchall("PRAGMA secure_delete = FAST")
                 await _make_schema(writer, path)
-                yield cls(writer, reader, mover)
+            yield cls(writer, reader, mover)
 
     async def write(self, sql: str, *values: Value) -> None:
         """Run one statement as a transaction. UnfitError: with these rows it can never be written."""

@@ -162,7 +162,10 @@ class Ledger:
         )
 
     def remember(self, answer: Remembered) -> None:
-        """Keep an answer that belongs to no new pop."""
+        """Keep an answer that belongs to no new pop; while the ledger is behind, it is dropped."""
+        if self.behind:
+            self.dropped += 1
+            return
         self._writer.notes().answer(answer)
 
     async def remembered(self, customer: str, api: str, key: str, now: float) -> Remembered | None:

@@ -14,6 +14,7 @@ MOST_FINGERPRINTS = 200_000
 _CHUNK = 1_000  # open pops or records fetched at once
 _FIRST = -1
 _NEWEST = 2**63 - 1
+_LAST_TIME = 8e9  # in 2223; the numbers of later pops would not fit
 
 POP = "SELECT described FROM described_pops WHERE popid = ? AND customer = ?"
 POPS = """
@@ -96,7 +97,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def first_number(sent: float) -> int:
     """Give the lowest number that a pop of this time can have."""
-    return int(sent * 1000) << 20
+    return int(max(0.0, min(sent, _LAST_TIME)) * 1000) << 20
 
 
 async def last_number(database: Database) -> int:

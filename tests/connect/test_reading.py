@@ -162,6 +162,12 @@ def test_other_media_types_are_refused_before_the_form_of_the_body(kind: str) ->
     assert refused("a=%FF", "{}", kind)[0] == "unsupported_media_type"
 
 
+@pytest.mark.parametrize("charset", ["ISO-8859-1", "latin1", "Windows-1252"])
+def test_an_ascii_body_may_be_called_latin_1_as_old_java_stacks_do(charset: str) -> None:
+    assert data(read("", {"a": 1}, f"text/plain; charset={charset}")) == {"a": 1}
+    assert refused("", '{"a": "\u00e9"}', f"text/plain; charset={charset}")[0] == "unsupported_media_type"
+
+
 @pytest.mark.parametrize("body", ["", " ", "\r\n", "\n\t "])
 @pytest.mark.parametrize("kind", ["", JSON, FORM, "multipart/form-data", "application/xml"])
 def test_an_empty_body_counts_as_none(body: str, kind: str) -> None:

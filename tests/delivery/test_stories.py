@@ -99,6 +99,15 @@ async def test_a_desktop_at_qos_0_proves_nothing(bridge: Bridge, trigger: Caller
         assert (await client.message()).qos == 0
 
 
+async def test_at_qos_2_the_pop_is_sent_at_qos_1_and_its_puback_proves_it(
+    bridge: Bridge, trigger: Caller, agent: Agent
+) -> None:
+    async with desktop(bridge, agent, qos=2) as client:
+        waiting = asyncio.create_task(trigger(agentid=agent.id, pop_wait=8, pop_until="delivered"))
+        assert (await client.message()).qos == 1
+        assert (await waiting).said["status"] == "delivered"
+
+
 async def test_shown_ends_a_wait_at_once(bridge: Bridge, trigger: Caller, agent: Agent) -> None:
     async with desktop(bridge, agent) as client:
         waiting = asyncio.create_task(trigger(agentid=agent.id, headers={"Prefer": "wait=8"}))
@@ -354,4 +363,21 @@ async def test_a_burst_for_one_agent_arrives_in_order_and_once(bridge: Bridge, t
             await acknowledge(client, message)
         arrived += [await client.message() for _ in range(50)]
         assert [document(message)["popid"] for message in arrived] == accepted
+        await client.nothing()
+
+
+async def test_a_desktop_that_reads_nothing_is_cut_off_and_its_pops_are_held(
+    bridge: Bridge, trigger: Caller, agent: Agent
+) -> None:
+    async with mqtt(bridge, f"acme/{agent.id}", agent.token, (f"CTI/acme/{agent.id}", 1)) as deaf:
+        assert isinstance(deaf.line, TcpLine)
+        deaf.line.deaf()
+        accepted = []
+        async with asyncio.timeout(WITHIN):
+            while (answer := await trigger(agentid=agent.id, pop_ttl=60, json={"a": "x" * 120_000})).said["receivers"]:
+                accepted.append(answer.said["popid"])
+        accepted.append(answer.said["popid"])
+    async with desktop(bridge, agent) as client:
+        arrived = [document(await client.message())["popid"] for _ in accepted]
+        assert arrived == accepted
         await client.nothing()

@@ -5,6 +5,7 @@ import contextlib
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.conftest import WITHIN, Agent, Bridge, Caller, Watch, desktop, raw
@@ -187,6 +188,26 @@ async def test_more_connections_than_the_bound_are_closed_and_the_others_are_ser
         writer.close()
     assert 0 < served <= 200
     assert b" 200 " in await raw(hasty.http_port, request)
+
+
+async def test_more_open_pops_than_the_bound_are_503_until_there_is_room(hasty: Bridge) -> None:
+    key = await asyncio.to_thread(hasty.key)
+    async with aiohttp.ClientSession(hasty.http) as http, asyncio.timeout(WITHIN):
+        trigger = Caller(http, {"acme": key})
+        while (await trigger(pop_dryrun=1)).status != 200:
+            pass
+        for agentid, fit in (("one", 3), ("two", 3), ("three", 2)):
+            for number in range(fit):
+                assert (await trigger(agentid=agentid, pop_ttl=2, n=number)).status == 200
+            full = await trigger(agentid=agentid, n=fit)
+            assert (full.status, full.said["code"]) == (503, "overloaded")
+            assert int(full.headers["Retry-After"]) >= 1
+        async with http.get("/readyz") as response:
+            assert (response.status, (await response.json())["code"]) == (503, "overloaded")
+        while (await trigger(agentid="one")).status != 200:
+            pass
+        async with http.get("/readyz") as response:
+            assert response.status == 200
 
 
 async def trickle(bridge: Bridge, head: bytes, rest: bytes) -> bytes:

@@ -31,6 +31,8 @@ async def test_a_list_has_only_what_is_asked_for(ledger: Ledger) -> None:
     assert await numbers(agent="0", status="shown") == [6, 0]
     assert await numbers(agent="0", status="held", since=NOON + 4) == [10, 8, 4]
     assert await numbers(since=NOON + 9.5) == [11, 10]
+    assert await numbers(since=-1e300) == await numbers(since=0) == await numbers()
+    assert await numbers(since=1e300) == []
     assert await numbers(agent="2") == []
     assert await numbers(status="recalled") == []
     assert await listed(ledger, "globex") == ["pop-of-another-one"]

@@ -99,6 +99,10 @@ async def test_notes_that_cannot_be_written_are_bounded_and_then_no_pop_is_taken
             assert ledger.behind
             assert ledger.waiting == 200
             assert ledger.counted["dropped"] == 100
+            ledger.remember(
+                Remembered(customer="acme", api="connect", key="k", fingerprint=b"1", status=200, body=b"{}", at=NOON)
+            )
+            assert ledger.counted["dropped"] == 101
             assert await refusal(ledger, entry("pop-000000000003")) == "busy"
         await eventually(lambda: not ledger.behind)
         await accept(ledger, entry("pop-000000000004"))
@@ -144,10 +148,9 @@ async def test_callers_at_once_all_hear_of_it(data: Path) -> None:
 
 
 async def test_closing_while_nothing_can_be_written_ends(data: Path) -> None:
-    async with AsyncExitStack() as stack:
-        async with Ledger.open(data, SHORT) as ledger:
-            await accept(ledger, entry("pop-000000000001"))
-            await stack.enter_async_context(locked(data))
-            ledger.note("pop-000000000001", "shown", NOON, final=True)
+    async with AsyncExitStack() as stack, Ledger.open(data, SHORT) as ledger:
+        await accept(ledger, entry("pop-000000000001"))
+        await stack.enter_async_context(locked(data))
+        ledger.note("pop-000000000001", "shown", NOON, final=True)
     async with Ledger.open(data) as ledger:
         assert await statuses(ledger, "pop-000000000001") == ["accepted", "held"]

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -42,6 +41,8 @@ async def until_killed(ledger: Ledger, prefix: str) -> None:
 
 async def within_a_limit(ledger: Ledger, prefix: str) -> None:
     """Accept pops until the files may not grow, say why that failed, and go on when they may."""
+    import resource  # noqa: PLC0415 - there is none for Windows
+
     for count in range(20):
         popid = f"{prefix}-before-{count:04}"
         await accept(ledger, entry(popid))
