@@ -1,6 +1,7 @@
 """What the stories share: a real bridge process, its credentials, and clients."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -162,6 +163,11 @@ async def raw(port: int, sent: bytes) -> bytes:
             return await reader.read()
     finally:
         writer.close()
+
+
+def basic(user: str, password: str) -> str:
+    """Spell an Authorization header with user name and password."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 class Answer(NamedTuple):

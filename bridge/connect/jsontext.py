@@ -19,16 +19,17 @@ DIGITS = 64
 _WHITE = " \t\r\n"
 _BOM = b"\xef\xbb\xbf"
 _NOT_BRACKETS = dict.fromkeys((code for code in range(0x80) if chr(code) not in "[]{}"), "")
+# Atomic groups, not possessive quantifiers, which Python 3.11.0 to 3.11.4 get wrong (cpython #106052).
 # A string that is never closed ends with the text: from any quote there is a match, so no scan is ever repeated.
-_S = r'"[^"\\]*+(?:\\.?+[^"\\]*+)*+(?:"|\Z)'
+_S = r'"(?>[^"\\]*(?:\\.?[^"\\]*)*)(?:"|\Z)'
 _STRINGS = re.compile(_S, re.DOTALL)
 _INNERMOST = re.compile(r"\[\]|\{\}")
 # Skips at C speed to the next bracket, the next name of a member, or the end.
-_EVENT = re.compile(rf'(?:[^"\[\]{{}}]++|{_S}(?!\s*+:))*+(?:([\[\]{{}}])|({_S})\s*+:|\Z)', re.DOTALL)
-_LONG = re.compile(rf'(?:[^"0-9]++|{_S}|[0-9.eE+-]{{1,64}}+(?![0-9.eE+-]))*+([0-9.eE+-]{{65,}}+)', re.DOTALL)
-_CONSTANT = re.compile(rf'(?:[^"NI]++|{_S})*+(NaN|Infinity)', re.DOTALL)
+_EVENT = re.compile(rf'(?>(?:[^"\[\]{{}}]+|{_S}(?!\s*:))*)(?:([\[\]{{}}])|({_S})\s*:|\Z)', re.DOTALL)
+_LONG = re.compile(rf'(?>(?:[^"0-9]+|{_S}|(?>[0-9.eE+-]{{1,64}})(?![0-9.eE+-]))*)((?>[0-9.eE+-]{{65,}}))', re.DOTALL)
+_CONSTANT = re.compile(rf'(?>(?:[^"NI]+|{_S})*)(NaN|Infinity)', re.DOTALL)
 _NO_LONE_SURROGATE = re.compile(
-    r"(?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F])*+", re.DOTALL
+    r"(?>(?:[^\\]+|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F])*)", re.DOTALL
 )
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 

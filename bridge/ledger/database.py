@@ -1,4 +1,4 @@
-"""Database: the ledger's SQLite file, one connection that writes and one that reads, and what their errors mean."""
+"""Database: the ledger's SQLite file, its connections, and what their errors mean."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,17 @@ from typing import Self, TypeVar
 import aiosqlite
 import msgspec
 
-from bridge.words.ledger import Ledger as Bounds
 from bridge.words.ledger import Trouble, Unavailable
+from bridge.words.settings import Ledger as Bounds
 
 Value = str | bytes | float | None
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _VERSION = 1
 _CACHE_KIB = 65_536  # each connection's; the pages that pops go to stay in it
-# Pages of 4 KiB in the write-ahead log before they are moved into the file: often enough to keep it small, seldom
-# enough that a page which changes with every group is moved once for many of them.
-_CHECKPOINT = 4_000
+# Pages of 4 KiB in the write-ahead log at which the writer itself moves them into the file. That waits for the disk, so
+# another connection does it before; but only the writer, when it stops for it, can ever finish under load.
+_LARGEST_LOG = 16_000
 _TROUBLES: dict[int, Trouble] = {
     sqlite3.SQLITE_FULL: "full",
     sqlite3.SQLITE_BUSY: "busy",
@@ -37,15 +37,16 @@ T = TypeVar("T")
 
 
 class Database:
-    """Two connections; each runs one statement at a time in a thread of its own. All methods raise Unavailable.
+    """Three connections; each runs one statement at a time in a thread of its own. All methods raise Unavailable.
 
     Python's sqlite3 lets go of the interpreter's lock for every row it steps to, and beside a busy event loop waits
     for it up to 5 ms each time. So what is written comes in one statement, and what is read comes as one row of JSON.
     """
 
-    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection) -> None:
+    def __init__(self, writer: aiosqlite.Connection, reader: aiosqlite.Connection, mover: aiosqlite.Connection) -> None:
         self._writer = writer
         self._reader = reader
+        self._mover = mover
         self._turn = asyncio.Lock()
 
     @classmethod
@@ -57,6 +58,7 @@ class Database:
             async with (
                 aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as writer,
                 aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as reader,
+                aiosqlite.connect(path, timeout=bounds.busy_timeout, isolation_level=None) as mover,
             ):
                 await writer.execute_fetchall("PRAGMA journal_mode = WAL")
                 for connection in (writer, reader):
@@ -64,11 +66,11 @@ class Database:
                     await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
                 await reader.execute_fetchall("PRAGMA query_only = ON")
                 await writer.execute_fetchall(f"PRAGMA synchronous = {bounds.synchronous.upper()}")
-                await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+                await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_LARGEST_LOG}")
                 # Space that becomes free is overwritten where that costs no further disk access.
                 await writer.execute_fetchall("PRAGMA secure_delete = FAST")
                 await _make_schema(writer, path)
-                yield cls(writer, reader)
+                yield cls(writer, reader, mover)
 
     async def write(self, sql: str, *values: Value) -> None:
         """Run one statement as a transaction."""
@@ -95,6 +97,11 @@ class Database:
             except BaseException:
                 await self._writer.rollback()
                 raise
+
+    async def move_log(self) -> None:
+        """Move what is in the write-ahead log into the file, while others write and read."""
+        with _explained():
+            await self._mover.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def read(self, shape: type[T], sql: str, *values: Value) -> T | None:
         """Run a query of one JSON text, and read that as `shape`; None if there is no row, or NULL."""

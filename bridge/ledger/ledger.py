@@ -24,9 +24,10 @@ from bridge.words.ledger import (
     Trouble,
     Unavailable,
 )
-from bridge.words.ledger import Ledger as Bounds
+from bridge.words.settings import Ledger as Bounds
 
 PURGED_EVERY = 10.0
+LOG_MOVED_EVERY = 1.0
 SEEN_EVERY = 10.0  # an agent that is seen all the time is written once in this time
 _SEEN = 100_000  # agents of whom that is known
 
@@ -66,10 +67,12 @@ class Ledger:
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(writer.run(), name="ledger: write")
                 purging = group.create_task(ledger._purging(), name="ledger: purge")
+                moving = group.create_task(ledger._moving_the_log(), name="ledger: move the log")
                 try:
                     yield ledger
                 finally:
                     purging.cancel()
+                    moving.cancel()
                     writer.close()
                     await asyncio.wait({writing})
 
@@ -143,7 +146,7 @@ class Ledger:
         await self._writer.settled()
         return await queries.pop(self._database, popid, customer)
 
-    async def pops(  # noqa: PLR0917 - they are the parameters of the list
+    async def pops(
         self,
         customer: str,
         agent: str | None = None,
@@ -216,3 +219,12 @@ class Ledger:
             with contextlib.suppress(Unavailable):
                 await self.purge()
             await asyncio.sleep(PURGED_EVERY)
+
+    async def _moving_the_log(self) -> None:
+        moved = 0
+        while True:
+            await asyncio.sleep(LOG_MOVED_EVERY)
+            if moved != self._writer.groups:
+                moved = self._writer.groups
+                with contextlib.suppress(Unavailable):
+                    await self._database.move_log()

@@ -1,6 +1,7 @@
 """Writer: the queue before the disk. What comes while a group is written makes up the next one."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -9,8 +10,9 @@ from bridge.ledger import queries
 from bridge.ledger.database import Database
 from bridge.ledger.group import WRITE, Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
-from bridge.words.ledger import Ledger as Bounds
+from bridge.words.settings import Ledger as Bounds
 
+PACE = 0.002  # seconds from group to group at least: each costs the event loop as much as some twenty pops
 TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier
 
 _NOTHING = Group()
@@ -80,13 +82,16 @@ class Writer:
 
     async def run(self) -> None:
         """Write until `close`, then what is left."""
+        loop = asyncio.get_running_loop()
+        begun = -PACE
         while not self.closing:
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if self.trouble is None else TRIED_AGAIN_AFTER):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
+            if (early := begun + PACE - loop.time()) > 0:
+                await asyncio.sleep(early)
             self._wake.clear()
+            begun = loop.time()
             if self._groups or self.trouble is not None:
                 await self._write()
             if self._groups and self.trouble is None:

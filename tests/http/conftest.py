@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import CONFIG, Bridge
 
 HASTY = CONFIG.replace(
-    "http: {bind: 127.0.0.1:0}", "http: {bind: 127.0.0.1:0, body_timeout: 500ms, head_timeout: 500ms, max_connections: 200}"
+    "http: {bind: 127.0.0.1:0}",
+    "http: {bind: 127.0.0.1:0, body_timeout: 500ms, head_timeout: 500ms, max_connections: 200}",
 )
 
 

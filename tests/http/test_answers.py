@@ -131,7 +131,9 @@ async def test_what_the_parser_refuses_has_the_same_shape_and_quotes_nothing(bri
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"G@T /" + secret + b" HTTP/1.1\r\n\r\n",
     ]
-    for sent, received in zip(cases, await asyncio.gather(*(raw(bridge.http_port, case) for case in cases)), strict=True):
+    for sent, received in zip(
+        cases, await asyncio.gather(*(raw(bridge.http_port, case) for case in cases)), strict=True
+    ):
         assert re.match(rb"HTTP/1\.[01] 4\d\d ", received), (sent, received)
         assert b'"code":"malformed_body"' in received, (sent, received)
         assert b"Cache-Control: no-store" in received

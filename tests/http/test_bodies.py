@@ -37,10 +37,15 @@ async def test_json_may_be_sent_with_no_content_type(published: Watch, keys: dic
     assert document["data"] == {"a": 1}
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded; charset=utf-8"]
+)
 async def test_a_form_may_be_urlencoded(published: Watch, kind: str) -> None:
     document = await published(
-        agentid=None, event=None, data=b"agentid=b-2&event=On+Ring&caller=%2B1555&n=Zo%C3%AB", headers={"Content-Type": kind}
+        agentid=None,
+        event=None,
+        data=b"agentid=b-2&event=On+Ring&caller=%2B1555&n=Zo%C3%AB",
+        headers={"Content-Type": kind},
     )
     assert (document["agentid"], document["event"]) == ("b-2", "On Ring")
     assert document["data"] == {"caller": "+1555", "n": "Zoë"}
@@ -59,7 +64,9 @@ async def test_a_byte_order_mark_is_accepted(published: Watch) -> None:
     assert (await published(data=b'\xef\xbb\xbf{"a": 1}', headers=JSON))["data"] == {"a": 1}
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "application/xml", ""])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "text/plain", "application/x-www-form-urlencoded", "application/xml", ""]
+)
 async def test_an_empty_body_counts_as_none(published: Watch, kind: str) -> None:
     for body in (b"", b" \r\n"):
         assert (await published(data=body, query="a=1", headers={"Content-Type": kind}))["data"] == {"a": "1"}
@@ -69,7 +76,9 @@ async def test_a_get_may_have_a_body_too(published: Watch) -> None:
     assert (await published(method="GET", json={"a": 1}))["data"] == {"a": 1}
 
 
-async def test_the_documents_own_sample_bodies_are_accepted_with_a_warning(published: Watch, keys: dict[str, str]) -> None:
+async def test_the_documents_own_sample_bodies_are_accepted_with_a_warning(
+    published: Watch, keys: dict[str, str]
+) -> None:
     crm = f"""{{
     "agentid": "b-4",
     "jwt": "{keys["acme"]}",
@@ -138,7 +147,11 @@ async def test_what_is_not_utf_8_is_refused_in_query_and_form(trigger: Caller, w
     said = await check(trigger, 400, "malformed_body", query=where)
     assert "FF" not in said["detail"]
     await check(
-        trigger, 400, "malformed_body", data=where.encode(), headers={"Content-Type": "application/x-www-form-urlencoded"}
+        trigger,
+        400,
+        "malformed_body",
+        data=where.encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
 
 
@@ -152,12 +165,17 @@ async def test_raw_bytes_in_a_form_are_utf_8_or_refused(published: Watch, trigge
 async def test_a_form_or_query_of_too_many_fields_is_refused(trigger: Caller, fields: str) -> None:
     await check(trigger, 400, "malformed_body", query=fields)
     await check(
-        trigger, 400, "malformed_body", data=fields.encode(), headers={"Content-Type": "application/x-www-form-urlencoded"}
+        trigger,
+        400,
+        "malformed_body",
+        data=fields.encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
     )
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"--b", b"--b--", b"--b\r\n\r\n\r\n--b--", b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n"]
+    "body",
+    [b"", b"--b", b"--b--", b"--b\r\n\r\n\r\n--b--", b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n"],
 )
 async def test_a_broken_multipart_form_is_refused(trigger: Caller, body: bytes) -> None:
     answer = await trigger(data=body or b"x", headers={"Content-Type": "multipart/form-data; boundary=b"})
@@ -168,15 +186,27 @@ async def test_a_broken_multipart_form_is_refused(trigger: Caller, body: bytes) 
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/xml", "text/html", "application/octet-stream", "image/png", "json", "application/json; charset=latin-1"]
+    "kind",
+    [
+        "application/xml",
+        "text/html",
+        "application/octet-stream",
+        "image/png",
+        "json",
+        "application/json; charset=latin-1",
+    ],
 )
 async def test_other_media_types_are_415(trigger: Caller, kind: str) -> None:
     await check(trigger, 415, "unsupported_media_type", data=b'{"a": 1}', headers={"Content-Type": kind})
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "compress", "x-gzip", "gzip, gzip", "GZIP", "nonsense"])
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "deflate", "br", "zstd", "compress", "x-gzip", "gzip, gzip", "GZIP", "nonsense"]
+)
 async def test_an_encoded_body_is_415(trigger: Caller, encoding: str) -> None:
-    await check(trigger, 415, "unsupported_encoding", data=b"\x1f\x8b" * 50, headers=JSON | {"Content-Encoding": encoding})
+    await check(
+        trigger, 415, "unsupported_encoding", data=b"\x1f\x8b" * 50, headers=JSON | {"Content-Encoding": encoding}
+    )
 
 
 async def test_identity_is_no_encoding(published: Watch) -> None:

@@ -14,15 +14,17 @@ import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from tests.broker.contract.client import Client
 from tests.broker.contract.lines import TcpLine
-from tests.conftest import CONFIG, WITHIN, Agent, Bridge, Caller, mqtt
-
-
-def basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+from tests.conftest import CONFIG, WITHIN, Agent, Bridge, Caller, basic, mqtt
 
 
 @pytest.mark.parametrize(
@@ -38,7 +40,17 @@ def basic(user: str, password: str) -> str:
         lambda key: {"headers": {"Authorization": basic("", key)}},
         lambda key: {"data": f"jwt={key}".encode(), "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
     ],
-    ids=["query", "body", "other casing", "bearer", "bearer in lower case", "x-api-key", "basic", "basic without user", "form"],
+    ids=[
+        "query",
+        "body",
+        "other casing",
+        "bearer",
+        "bearer in lower case",
+        "x-api-key",
+        "basic",
+        "basic without user",
+        "form",
+    ],
 )
 async def test_the_key_may_stand_in_any_of_these_places(
     trigger: Caller, keys: dict[str, str], spell: Callable[[str], dict[str, Any]]
@@ -48,7 +60,9 @@ async def test_the_key_may_stand_in_any_of_these_places(
     assert "jwt" not in str(answer.said.get("warnings", "")).replace("`JWT` was read as `jwt`", "")
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Basic", "Basic !!!", "Basic " + "QQ==" * 4000, "Digest x", basic("u", "")])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Basic", "Basic !!!", "Basic " + "QQ==" * 4000, "Digest x", basic("u", "")]
+)
 async def test_a_header_without_a_key_is_none(trigger: Caller, header: str) -> None:
     answer = await trigger(jwt=None, headers={"Authorization": header})
     assert (answer.status, answer.said["code"]) in {(401, "missing_key"), (401, "invalid_key")}
@@ -56,7 +70,11 @@ async def test_a_header_without_a_key_is_none(trigger: Caller, header: str) -> N
 
 async def test_a_credential_over_8_kb_is_401(trigger: Caller) -> None:
     long = "k" * 8193
-    for how in ({"jwt": long}, {"jwt": None, "headers": {"X-API-Key": long}}, {"jwt": None, "headers": {"Authorization": f"Bearer {long}"}}):
+    for how in (
+        {"jwt": long},
+        {"jwt": None, "headers": {"X-API-Key": long}},
+        {"jwt": None, "headers": {"Authorization": f"Bearer {long}"}},
+    ):
         answer = await trigger(**how)  # type: ignore[arg-type]  # one call for all three
         assert (answer.status, answer.said["code"]) == (401, "invalid_key")
 
@@ -183,8 +201,15 @@ async def test_no_forgery_opens_mqtt(bridge: Bridge, agent: Agent) -> None:
         assert answer == (False, 4), name
 
 
-async def test_a_token_of_another_user_name_is_connack_5(bridge: Bridge, agent: Agent, observers: dict[str, str]) -> None:
-    cases = [("acme", agent.token), ("acme/other", agent.token), (f"other/{agent.id}", agent.token), ("acme/1001", observers["acme"])]
+async def test_a_token_of_another_user_name_is_connack_5(
+    bridge: Bridge, agent: Agent, observers: dict[str, str]
+) -> None:
+    cases = [
+        ("acme", agent.token),
+        ("acme/other", agent.token),
+        (f"other/{agent.id}", agent.token),
+        ("acme/1001", observers["acme"]),
+    ]
     for username, token in cases:
         client = Client(await TcpLine.open("127.0.0.1", bridge.mqtt_port))
         assert await client.connect(username=username, password=token) == (False, 5), username
@@ -200,7 +225,9 @@ async def issued(bridge: Bridge) -> AsyncIterator[tuple[str, str]]:
     yield done.stdout.strip(), found[0]
 
 
-async def test_a_key_issued_in_another_process_counts_without_a_restart(trigger: Caller, issued: tuple[str, str]) -> None:
+async def test_a_key_issued_in_another_process_counts_without_a_restart(
+    trigger: Caller, issued: tuple[str, str]
+) -> None:
     async with asyncio.timeout(WITHIN):
         while (await trigger(jwt=issued[0])).status != 200:
             pass
@@ -235,7 +262,9 @@ async def test_a_regenerated_key_may_have_a_grace(bridge: Bridge, trigger: Calle
     assert (await trigger(jwt=done.stdout.strip())).status == 200
 
 
-async def test_rotating_the_signing_key_ends_nobody(bridge: Bridge, trigger: Caller, keys: dict[str, str], agent: Agent) -> None:
+async def test_rotating_the_signing_key_ends_nobody(
+    bridge: Bridge, trigger: Caller, keys: dict[str, str], agent: Agent
+) -> None:
     done = await asyncio.to_thread(bridge.cli, "keys", "rotate-signing")
     assert done.returncode == 0, done.stderr
     fresh = await asyncio.to_thread(bridge.key)

@@ -90,7 +90,9 @@ def line(size: int, key: str) -> bytes:
     return start + b"%41" * (room // 3) + b"A" * (room % 3) + b" HTTP/1.1"
 
 
-async def test_a_request_line_of_262144_bytes_is_read_and_a_longer_one_is_414(bridge: Bridge, keys: dict[str, str]) -> None:
+async def test_a_request_line_of_262144_bytes_is_read_and_a_longer_one_is_414(
+    bridge: Bridge, keys: dict[str, str]
+) -> None:
     rest = b"\r\nHost: x\r\nConnection: close\r\n\r\n"
     status, said = await answered(bridge, line(LONGEST_LINE, keys["acme"]) + rest)
     assert (status, said["success"]) == (200, True)
@@ -143,7 +145,10 @@ async def test_a_head_that_is_not_complete_in_time_is_closed(hasty: Bridge) -> N
 
 
 async def test_a_head_that_trickles_in_is_closed(hasty: Bridge) -> None:
-    assert await trickle(hasty, b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa") == b""
+    assert (
+        await trickle(hasty, b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+        == b""
+    )
 
 
 async def test_a_second_head_on_the_same_connection_has_the_same_deadline(hasty: Bridge) -> None:

@@ -64,7 +64,9 @@ async def test_the_path_matches_in_any_case_with_or_without_a_trailing_slash(
         assert (await answer.json())["topic"].startswith(path.strip("/").rpartition("/")[2].upper())
 
 
-async def test_a_bare_question_mark_is_no_query(http: aiohttp.ClientSession, keys: dict[str, str], agent: Agent) -> None:
+async def test_a_bare_question_mark_is_no_query(
+    http: aiohttp.ClientSession, keys: dict[str, str], agent: Agent
+) -> None:
     body = {"agentid": agent.id, "event": "On Ring", "jwt": keys["acme"]}
     for path in ("/api/sendmessage/CTI?", "/api/sendmessage/CTI/?"):
         async with http.post(URL(path, encoded=True), json=body) as answer:
@@ -72,7 +74,17 @@ async def test_a_bare_question_mark_is_no_query(http: aiohttp.ClientSession, key
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api", "/api/sendmessage", "/api/sendmessage/CTI/x", "/api/sendmessage/LSM", "/api//sendmessage/CTI", "/%2e", "/.."]
+    "path",
+    [
+        "/",
+        "/api",
+        "/api/sendmessage",
+        "/api/sendmessage/CTI/x",
+        "/api/sendmessage/LSM",
+        "/api//sendmessage/CTI",
+        "/%2e",
+        "/..",
+    ],
 )
 async def test_other_paths_are_404(http: aiohttp.ClientSession, path: str) -> None:
     async with http.get(URL(path, encoded=True), allow_redirects=False) as answer:

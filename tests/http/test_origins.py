@@ -21,7 +21,13 @@ async def test_a_page_that_the_customer_lists_may_call_and_read(trigger: Caller)
 
 
 async def test_a_page_that_nobody_lists_is_refused(trigger: Caller) -> None:
-    for origin in (FOREIGN, "null", "https://agents.example.com.evil.net", "http://agents.example.com", f"{LISTED}:8443"):
+    for origin in (
+        FOREIGN,
+        "null",
+        "https://agents.example.com.evil.net",
+        "http://agents.example.com",
+        f"{LISTED}:8443",
+    ):
         answer = await trigger(headers={"Origin": origin})
         assert (answer.status, answer.said["code"]) == (403, "forbidden")
         assert "Access-Control-Allow-Origin" not in answer.headers
@@ -46,7 +52,11 @@ async def test_the_own_hosts_pages_and_callers_without_origin_are_accepted(bridg
 
 
 async def test_a_preflight_names_methods_and_fields_and_no_wildcard(http: aiohttp.ClientSession) -> None:
-    asked = {"Origin": LISTED, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    asked = {
+        "Origin": LISTED,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
     async with http.options("/api/sendmessage/CTI", headers=asked) as answer:
         assert answer.status == 204
         assert answer.headers["Access-Control-Allow-Origin"] == LISTED
@@ -91,7 +101,11 @@ async def test_what_is_no_handshake_is_400_in_words(http: aiohttp.ClientSession,
         assert answer.status == 400
         assert (await answer.json())["code"] == "invalid_parameter"
     head = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: mqtt\r\n"
-    for rest in (b"", b"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", b"Sec-WebSocket-Version: 13\r\n"):
+    for rest in (
+        b"",
+        b"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        b"Sec-WebSocket-Version: 13\r\n",
+    ):
         received = await raw(bridge.http_port, head + rest + b"\r\n")
         assert received.startswith(b"HTTP/1.1 400 ")
         assert b'"code":' in received

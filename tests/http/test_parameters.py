@@ -36,7 +36,9 @@ async def test_agentid_jwt_and_event_are_required(trigger: Caller, channel: str)
     await check(trigger, 401, "missing_key", channel=channel, jwt="")
 
 
-async def test_crmid_is_required_on_crm_unless_there_is_one_or_the_customer_says_otherwise(published: Watch, trigger: Caller) -> None:
+async def test_crmid_is_required_on_crm_unless_there_is_one_or_the_customer_says_otherwise(
+    published: Watch, trigger: Caller
+) -> None:
     await check(trigger, 400, "missing_parameter", channel="CRM", customer="many")
     assert (await published("CRM"))["crmid"] == "acme.example.com"
     free = await published("CRM", "free", agentid="f-1")
@@ -177,9 +179,18 @@ async def test_a_value_encoded_twice_is_told(published: Watch) -> None:
 
 @pytest.mark.parametrize(
     ("agentid", "level"),
-    [("site/12", "site%2F12"), ("a+b", "a%2Bb"), ("100%", "100%25"), ("#", "%23"), ("$SYS", "%24SYS"), ("D\\Zoë", "D\\Zoë")],
+    [
+        ("site/12", "site%2F12"),
+        ("a+b", "a%2Bb"),
+        ("100%", "100%25"),
+        ("#", "%23"),
+        ("$SYS", "%24SYS"),
+        ("D\\Zoë", "D\\Zoë"),
+    ],
 )
-async def test_topic_levels_are_percent_encoded_and_the_document_is_raw(published: Watch, agentid: str, level: str) -> None:
+async def test_topic_levels_are_percent_encoded_and_the_document_is_raw(
+    published: Watch, agentid: str, level: str
+) -> None:
     document = await published(agentid=agentid, ctiid="a/b")
     assert document["agentid"] == agentid
     assert document["topic"] == f"CTI/acme/a%2Fb/{level}"
@@ -205,7 +216,9 @@ async def test_the_customer_comes_from_the_credential_never_from_a_parameter(pub
 
 async def test_the_document_has_its_keys_in_order_and_its_times_in_utc(published: Watch) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    document = await published("CRM", agentid="k-1", ctiid="env1", pop_ttl=60, headers={"traceparent": trace}, query="a=1")
+    document = await published(
+        "CRM", agentid="k-1", ctiid="env1", pop_ttl=60, headers={"traceparent": trace}, query="a=1"
+    )
     assert list(json.loads(document["payload"])) == [
         "popid",
         "event",
@@ -248,7 +261,9 @@ async def test_controls_out_of_range_are_refused(trigger: Caller) -> None:
 
 
 async def test_controls_may_come_in_the_body_and_never_reach_the_data(published: Watch) -> None:
-    document = await published(pop_ttl=None, json={"pop_ttl": 60, "pop_until": "delivered", "pop_key": "c-body", "a": 1})
+    document = await published(
+        pop_ttl=None, json={"pop_ttl": 60, "pop_until": "delivered", "pop_key": "c-body", "a": 1}
+    )
     assert document["data"] == {"a": 1}
     assert document["answer"].codes == []
 

@@ -24,7 +24,9 @@ async def test_http_1_0_may_post_and_keep_alive(bridge: Bridge, keys: dict[str, 
         b"POST " + target(keys, "old-2") + b" HTTP/1.0\r\nConnection: keep-alive\r\nContent-Type: application/JSON\r\n"
         b"Content-Length: 8\r\n\r\n" + body
     )
-    received = await raw(bridge.http_port, request + request.replace(b"keep-alive", b"close").replace(b"old-2", b"old-3"))
+    received = await raw(
+        bridge.http_port, request + request.replace(b"keep-alive", b"close").replace(b"old-2", b"old-3")
+    )
     assert received.count(b" 200 OK\r\n") == 2
     assert b"keep-alive" in received.lower()
 
@@ -46,8 +48,12 @@ async def test_pipelined_requests_are_answered_in_their_order(bridge: Bridge, ke
     assert places == sorted(places)
 
 
-async def test_a_refused_request_does_not_spoil_the_next_on_its_connection(bridge: Bridge, keys: dict[str, str]) -> None:
-    bad = b'POST /api/sendmessage/CTI HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{'
+async def test_a_refused_request_does_not_spoil_the_next_on_its_connection(
+    bridge: Bridge, keys: dict[str, str]
+) -> None:
+    bad = (
+        b"POST /api/sendmessage/CTI HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{"
+    )
     good = b"GET " + target(keys, "next") + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     received = await raw(bridge.http_port, bad + bad.replace(b"POST", b"PUT ") + good)
     assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"400", b"405", b"200"]
@@ -64,12 +70,18 @@ async def test_an_unread_body_is_never_taken_for_the_next_request(bridge: Bridge
         b"GET /healthz HTTP/1.1\r\n",
     ):
         last = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        received = await raw(bridge.http_port, start + b"Host: x\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden + last)
+        received = await raw(
+            bridge.http_port, start + b"Host: x\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden + last
+        )
         assert b"popid" not in received
 
 
 async def test_a_chunked_body_is_read(bridge: Bridge, keys: dict[str, str]) -> None:
-    head = b"POST " + target(keys, "chunks") + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        b"POST "
+        + target(keys, "chunks")
+        + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
     for chunks in (b'3\r\n{"a\r\n5;ext=1\r\n": 1}\r\n0\r\n\r\n', b'8\r\n{"a": 1}\r\n0\r\nTrailer: x\r\n\r\n'):
         assert b" 200 OK\r\n" in await raw(bridge.http_port, head + chunks)
 
@@ -91,12 +103,15 @@ async def test_the_target_may_be_a_whole_url(bridge: Bridge, keys: dict[str, str
     """RFC 9112 section 3.2.2: a server has to accept it, and old proxies send it."""
     for where in (b"http://x", b"HTTP://127.0.0.1:8080"):
         received = await raw(
-            bridge.http_port, b"GET " + where + target(keys, "whole") + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            bridge.http_port,
+            b"GET " + where + target(keys, "whole") + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         )
         assert b" 200 OK\r\n" in received
 
 
-@pytest.mark.parametrize("line", [b"CONNECT 127.0.0.1:80 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET /healthz HTTP/1.1\r\nUpgrade: h2c"])
+@pytest.mark.parametrize(
+    "line", [b"CONNECT 127.0.0.1:80 HTTP/1.1", b"OPTIONS * HTTP/1.1", b"GET /healthz HTTP/1.1\r\nUpgrade: h2c"]
+)
 async def test_odd_requests_are_answered_and_do_no_harm(bridge: Bridge, line: bytes) -> None:
     received = await raw(bridge.http_port, line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 ")
