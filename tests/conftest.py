@@ -128,6 +128,7 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     running = Bridge(tmp_path_factory.mktemp("bridge") / "data").start()
     yield running
     assert running.stop() == 0
+    assert "Traceback" not in running.log(), running.log()
 
 
 @pytest.fixture(scope="session")

@@ -15,21 +15,29 @@ LAYERS = (
     (
         "rules",
         (
+            "bridge.broker",  # MQTT itself; what knows streams and amqtt is a port
             "bridge.cloud",
             "bridge.connect",
-            "bridge.records",
             "bridge.delivery.lifecycle",
-            "bridge.broker.counters",
-            "bridge.broker.logins",
-            "bridge.broker.port",  # the port's words: Protocols and Structs
-            "bridge.broker.presence",
-            "bridge.broker.retained",
-            "bridge.broker.session",
-            "bridge.broker.subscriptions",
-            "bridge.broker.wire",
+            "bridge.records",
         ),
     ),
-    ("ports", ("bridge.broker", "bridge.certificates", "bridge.config", "bridge.credentials", "bridge.ledger")),
+    (
+        "ports",
+        (
+            "bridge.broker.connection",
+            "bridge.broker.conversation",
+            "bridge.broker.embedded",
+            "bridge.broker.exchange",
+            "bridge.broker.notices",
+            "bridge.broker.plugins",
+            "bridge.broker.websocket",
+            "bridge.certificates",
+            "bridge.config",
+            "bridge.credentials",
+            "bridge.ledger",
+        ),
+    ),
     ("flows", ("bridge.delivery", "bridge.gate")),
     ("doors", ("bridge.http", "bridge.cli")),
     (

@@ -4,13 +4,14 @@ import asyncio
 import functools
 import uuid
 from time import monotonic
+from typing import Protocol
 
 from amqtt.events import BrokerEvents
 
 from bridge.broker import wire
 from bridge.broker.conversation import Conversation, ForbiddenError, Shared
-from bridge.broker.counters import log
-from bridge.broker.line import Reader, Transport
+from bridge.broker.line import Transport
+from bridge.broker.notices import log
 from bridge.broker.packets import Connect, Packet
 from bridge.broker.plugins import LightSession
 from bridge.broker.port import LoginRefused
@@ -24,6 +25,13 @@ FORGIVENESS = 1.5  # keep-alives a client may stay silent ([MQTT-3.1.2-24])
 
 _TRICKLE = 0.01  # seconds between steps of retained messages at QoS 0
 _LINGER = 5.0  # seconds a closed connection may take to send what is left
+
+
+class Reader(Protocol):
+    """Where bytes come from: asyncio's StreamReader, or a WebSocket."""
+
+    async def read(self, n: int, /) -> bytes:
+        """Wait for some bytes; none means the end."""
 
 
 class Connection:
@@ -40,6 +48,7 @@ class Connection:
         "_port",
         "_reader",
         "_shared",
+        "_shut",
         "_timer",
         "_transport",
         "ended",
@@ -60,6 +69,7 @@ class Connection:
         origin: str | None,
     ) -> None:
         self._shared = shared
+        self._shut = False
         self._live = live
         self._reader = reader
         self._transport = transport
@@ -121,16 +131,17 @@ class Connection:
 
     async def _converse(self) -> None:
         reader, decoder = self._reader, self._decoder
-        fault: wire.ProtocolError | None = None
         try:
-            packets, fault = await self._first_packets()
-            if packets and isinstance(packets[0], Connect):
-                await self._login(packets[0])
+            connect = await self._greeting()
+            if connect is not None:
+                await self._login(connect)
         finally:
             self._shared.logins.ended(self._address)
-        del packets[:1]
         conversation = self._conversation
-        while conversation is not None:
+        if conversation is None:
+            return
+        packets, fault = _feed(decoder, b"")  # what came with the CONNECT
+        while True:
             await conversation.take(packets)
             if fault is not None:
                 raise fault
@@ -141,19 +152,20 @@ class Connection:
                 return
             self.seen = monotonic()
             packets, fault = _feed(decoder, data)
-        if fault is not None:
-            raise fault
 
-    async def _first_packets(self) -> tuple[list[Packet], wire.ProtocolError | None]:
+    async def _greeting(self) -> Connect | None:
         while True:
             data = await self._reader.read(READ)
             if not data:
-                return [], None
-            packets, fault = _feed(self._decoder, data)
-            if isinstance(fault, wire.UnsupportedLevelError):
-                self._refuse_level(fault.level)
-            if packets or fault:
-                return packets, fault
+                return None
+            try:
+                packets = self._decoder.feed(data)
+            except wire.UnsupportedLevelError as error:
+                self._refuse_level(error.level)
+                raise
+            for packet in packets:
+                if isinstance(packet, Connect):
+                    return packet
 
     @property
     def session(self) -> Session | None:
@@ -337,25 +349,30 @@ class Connection:
             self.flush()
         self.ended = True
         self._batch = None
-        if conversation is not None:
-            conversation.close(publish_will=publish_will)
-        if at_once:
-            self._transport.abort()
-        else:
-            self._close()
+        try:
+            if conversation is not None:
+                conversation.close(publish_will=publish_will)
+        finally:
+            if at_once:
+                self.abort()
+            else:
+                self._close()
 
     def _close(self) -> None:
         self.ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        transport = self._transport
-        transport.close()
-        if transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(_LINGER, transport.abort)
+        if self._shut:  # asyncio's TLS transport does not bear to be closed twice
+            return
+        self._shut = True
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            asyncio.get_running_loop().call_later(_LINGER, self._transport.abort)
 
     def abort(self) -> None:
         """Close without sending what is left."""
+        self._shut = True
         self._transport.abort()
 
 

@@ -11,11 +11,12 @@ from amqtt.session import IncomingApplicationMessage
 
 from bridge.broker import packets, wire
 from bridge.broker.acknowledgements import Acknowledgements
-from bridge.broker.counters import Counters, Notices
+from bridge.broker.counters import Counters
 from bridge.broker.exchange import REFUSED, Exchange
 from bridge.broker.letters import Letter
 from bridge.broker.line import Line
 from bridge.broker.logins import Logins
+from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permits
 from bridge.broker.port import Listener
 from bridge.broker.session import Session

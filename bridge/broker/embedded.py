@@ -19,10 +19,11 @@ from amqtt.errors import BrokerError
 
 from bridge.broker.connection import Connection
 from bridge.broker.conversation import Shared
-from bridge.broker.counters import Counters, Gauges, Notices
+from bridge.broker.counters import Counters, Gauges
 from bridge.broker.exchange import REFUSED, Exchange
 from bridge.broker.letters import Letter
 from bridge.broker.logins import Logins
+from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permission, Permits
 from bridge.broker.port import Audience, Gate, Listener, Message, Receipt, Watcher
 from bridge.broker.presence import Presence
@@ -71,6 +72,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         self._clock = clock
         self._tls = tls
         self._live: dict[Connection, None] = {}
+        self._server: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
         self._logins = Logins(settings.max_connecting_per_address, settings.max_failed_logins_per_address)
         notices = Notices()
@@ -97,11 +99,6 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         if self._address is None:
             raise RuntimeError("the broker is not started")
         return self._address
-
-    @property
-    def running(self) -> bool:
-        """Whether it was started and not yet stopped."""
-        return bool(self.transitions.state == "started")
 
     def gauges(self) -> Gauges:
         """Count what there is now."""
@@ -152,9 +149,23 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
 
     async def start(self) -> None:
         """Listen. Raises OSError where the address cannot be had."""
+        # Bound before amqtt starts, which would log a traceback for an address in use.
+        self._server = await asyncio.start_server(
+            partial(self.stream_connected, listener_name=_TCP),
+            self._settings.bind.host,
+            self._settings.bind.port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            ssl=self._tls,
+            ssl_handshake_timeout=None if self._tls is None else self._settings.connect_timeout,
+            start_serving=False,
+        )
+        host, port = self._server.sockets[0].getsockname()[:2]
+        self._address = (host, port)
         try:
             await super().start()
         except BrokerError as failure:
+            self._server.close()
             if isinstance(failure.__cause__, OSError):
                 raise failure.__cause__ from None
             raise
@@ -185,30 +196,12 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
                 await asyncio.wait(late, timeout=_GOODBYE)
         await super().shutdown()
 
-    async def _create_server_instance(
-        self,
-        listener_name: str,
-        listener_type: ListenerType,
-        address: str | None,
-        port: int,
-        ssl_context: ssl.SSLContext | None,
-    ) -> asyncio.Server:
-        if listener_type is not ListenerType.TCP:
-            raise BrokerError(f"listeners of type {listener_type} are not served")
-        host = None if address is None else address.strip("[]")
-        encryption = self._tls or ssl_context
-        server = await asyncio.start_server(
-            partial(self.stream_connected, listener_name=listener_name),
-            host,
-            port,
-            backlog=BACKLOG,
-            reuse_address=True,
-            ssl=encryption,
-            ssl_handshake_timeout=None if encryption is None else self._settings.connect_timeout,
-        )
-        bound = server.sockets[0].getsockname()
-        self._address = (bound[0], bound[1])
-        return server
+    async def _create_server_instance(self, *_: object) -> asyncio.Server:
+        """Begin to serve where `start` bound; our configuration has this one listener of amqtt's own."""
+        if self._server is None:
+            raise BrokerError("the broker is started by start")
+        await self._server.start_serving()
+        return self._server
 
     async def _sweep(self) -> None:
         """End who is silent, whose credential ended, and what nobody used for long."""

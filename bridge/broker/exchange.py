@@ -5,9 +5,10 @@ Nothing here waits: a message is written, queued or dropped for each receiver be
 
 from collections.abc import Callable
 
-from bridge.broker.counters import Counters, Notices
+from bridge.broker.counters import Counters
 from bridge.broker.letters import Letter
 from bridge.broker.line import Outlet
+from bridge.broker.notices import Notices
 from bridge.broker.port import Audience, Receipt
 from bridge.broker.presence import Attendance, Presence
 from bridge.broker.retained import Retained

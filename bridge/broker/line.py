@@ -3,13 +3,6 @@
 from typing import Protocol
 
 
-class Reader(Protocol):
-    """Where bytes come from: asyncio's StreamReader, or a WebSocket."""
-
-    async def read(self, n: int, /) -> bytes:
-        """Wait for some bytes; none means the end."""
-
-
 class Transport(Protocol):
     """Where bytes go, as asyncio's transports do it."""
 

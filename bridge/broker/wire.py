@@ -22,6 +22,7 @@ from bridge.broker.packets import (
     Will,
 )
 
+MAX_CONNECT = 80 * 1024  # bytes: the longest client id, a token and a will, held for clients nobody knows yet
 MAX_SLASHES = 200  # in a topic or filter; mosquitto's bound: each level of a filter costs a node of the trie
 
 _UNFIT = r"\x00-\x1f\x7f-\x9f\ufdd0-\ufdef" + "".join(
@@ -53,7 +54,11 @@ class UnsupportedLevelError(ProtocolError):
 
 
 class Decoder:
-    """Packets out of a stream. `max_packet` is in bytes, header included, and may be raised after the login."""
+    """Packets out of a stream. `max_packet` is in bytes, header included, and may be raised after the login.
+
+    What follows a CONNECT waits for the next `feed`, if only of nothing, so that nobody's packets are read before the
+    login and by bounds that are not theirs.
+    """
 
     __slots__ = ("_greeted", "_held", "_need", "_raw", "_topic", "max_packet")
 
@@ -66,7 +71,7 @@ class Decoder:
         self._topic = ""
 
     def feed(self, data: bytes) -> list[Packet]:
-        """Return the packets that `data` completes."""
+        """Return the packets that `data` completes; CONNECT comes alone."""
         held = self._held
         if held is not None:
             held += data
@@ -88,6 +93,10 @@ class Decoder:
                     self._held = bytearray(memoryview(data)[start:])
                     break
                 packets.append(self._packet(data[start], data, body, after))
+                if data[start] == 0x10 and after < end:
+                    self._need = 0
+                    self._held = bytearray(memoryview(data)[after:])
+                    break
                 start = after
         except ProtocolError as error:
             error.before = packets
@@ -116,8 +125,9 @@ class Decoder:
         if _FIXED.get(first, length) != length:
             raise ProtocolError(f"remaining length {length} of packet 0x{first:02x}")
         after = at + length
-        if after - start > self.max_packet:
-            raise ProtocolError(f"packet of {after - start} bytes, at most {self.max_packet} are accepted")
+        limit = self.max_packet if self._greeted else min(MAX_CONNECT, self.max_packet)
+        if after - start > limit:
+            raise ProtocolError(f"packet of {after - start} bytes, at most {limit} are accepted")
         return at, after
 
     def _packet(self, first: int, data: bytes, at: int, end: int) -> Packet:

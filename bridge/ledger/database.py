@@ -13,8 +13,8 @@ from typing import Self, TypeVar
 import aiosqlite
 import msgspec
 
-from bridge.words.ledger import Trouble, Unavailable
 from bridge.words.settings import Ledger as Bounds
+from bridge.words.ledger import Trouble, Unavailable
 
 Value = str | bytes | float | None
 
@@ -24,6 +24,7 @@ _CACHE_KIB = 65_536  # each connection's; the pages that pops go to stay in it
 # Pages of 4 KiB in the write-ahead log at which the writer itself moves them into the file. That waits for the disk, so
 # another connection does it before; but only the writer, when it stops for it, can ever finish under load.
 _LARGEST_LOG = 16_000
+_SPACE = 1024 * 1024
 _TROUBLES: dict[int, Trouble] = {
     sqlite3.SQLITE_FULL: "full",
     sqlite3.SQLITE_BUSY: "busy",
@@ -34,6 +35,10 @@ _TROUBLES: dict[int, Trouble] = {
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 T = TypeVar("T")
+
+
+class UnfitError(Exception):
+    """A row contradicts the schema: a mistake in this process, which no further try mends."""
 
 
 class Database:
@@ -73,7 +78,7 @@ class Database:
                 yield cls(writer, reader, mover)
 
     async def write(self, sql: str, *values: Value) -> None:
-        """Run one statement as a transaction."""
+        """Run one statement as a transaction. UnfitError: with these rows it can never be written."""
         async with self._turn:
             with _explained():
                 await self._writer.execute_fetchall(sql, values)
@@ -98,6 +103,11 @@ class Database:
                 await self._writer.rollback()
                 raise
 
+    async def try_space(self) -> None:
+        """See whether there is space again for more than a few rows, which may fit where others were."""
+        await self.write("REPLACE INTO documents (pop, payload) VALUES (-1, zeroblob(?))", _SPACE)
+        await self.write("DELETE FROM documents WHERE pop = -1")
+
     async def move_log(self) -> None:
         """Move what is in the write-ahead log into the file, while others write and read."""
         with _explained():
@@ -114,6 +124,8 @@ class Database:
 def _explained() -> Iterator[None]:
     try:
         yield
+    except sqlite3.IntegrityError as error:
+        raise UnfitError(str(error)) from error
     except sqlite3.Error as error:
         # The low byte is the result, the others say more of where.
         reason = _TROUBLES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "broken")

@@ -31,7 +31,7 @@ class Notes(msgspec.Struct):
 
     def step(self, number: int, popid: str, step: Step, *, final: bool) -> None:
         """Take a further step of a pop."""
-        row = _step(popid, number, step)
+        row = _step(popid, number, step, final=final)
         self.steps.append(row)
         self.size += len(row)
         self.change(popid, step.status, over=final)
@@ -124,7 +124,7 @@ class Group(msgspec.Struct):
             self.payload_size,
             size,
         )
-        rows = [_step(entry.popid, number + nth, step) for nth, step in enumerate(steps, 1)]
+        rows = [_step(entry.popid, number + nth, step, final=True) for nth, step in enumerate(steps, 1)]
         if answer is not None:
             self.answers.append(_answer(answer))
         self.pops.append(pop)
@@ -175,8 +175,8 @@ def _row(*values: Scalar) -> bytes:
     return row
 
 
-def _step(popid: str, number: int, step: Step) -> bytes:
-    return _row(popid, number, step.status, step.at, step.detail[:_DETAIL])
+def _step(popid: str, number: int, step: Step, *, final: bool) -> bytes:
+    return _row(popid, number, step.status, step.at, step.detail[:_DETAIL], 1 if final else 0)
 
 
 def _answer(answer: Remembered) -> bytes:

@@ -111,14 +111,16 @@ CREATE TRIGGER write_group INSTEAD OF INSERT ON groups BEGIN
 
     INSERT INTO documents (pop, payload)
     SELECT json_extract(value, '$[0]'),
-        substr(NEW.payloads, 1 + json_extract(value, '$[15]'), json_extract(value, '$[16]'))
+        coalesce(substr(NEW.payloads, 1 + json_extract(value, '$[15]'), json_extract(value, '$[16]')), zeroblob(0))
     FROM json_each(NEW.pops);
 
-    -- A pop that was purged meanwhile, or whose group failed, gets no steps.
+    -- A pop that was purged meanwhile, or whose group failed, gets no steps. One that goes to and fro between desktops
+    -- keeps its first 200, and how it ends.
     INSERT INTO steps (pop, number, status, at, detail)
     SELECT pops.number, json_extract(value, '$[1]'), json_extract(value, '$[2]'), json_extract(value, '$[3]'),
         json_extract(value, '$[4]')
-    FROM json_each(NEW.steps) JOIN pops ON pops.popid = json_extract(value, '$[0]');
+    FROM json_each(NEW.steps) JOIN pops ON pops.popid = json_extract(value, '$[0]')
+    WHERE json_extract(value, '$[5]') OR (SELECT count(*) FROM steps WHERE pop = pops.number) < 200;
 
     UPDATE pops SET status = coalesce(change.status, pops.status), open = pops.open AND change.open
     FROM (

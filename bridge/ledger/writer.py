@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from bridge.ledger import queries
-from bridge.ledger.database import Database
+from bridge.ledger.database import Database, UnfitError
 from bridge.ledger.group import WRITE, Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
 from bridge.words.settings import Ledger as Bounds
@@ -111,9 +111,16 @@ class Writer:
         # Without a group it only tries whether the disk can be written again.
         group = self._written = self._groups.popleft() if self._groups else Group()
         try:
+            if self.trouble == "full":
+                await self._database.try_space()
             await self._database.write(WRITE, *group.spelled(self.last))
         except Unavailable as failure:
             self._failed(group, failure)
+        except UnfitError:
+            # Another try would fail too, and hold up everything after it.
+            _log.exception("a group of %d pops and steps contradicts the schema and was left out", group.rows)
+            self.failures += 1
+            group.fail("broken", "The ledger could not take a row of the same group.")
         else:
             self._succeeded(group)
         finally:

@@ -12,6 +12,7 @@ import platform
 import secrets
 import sqlite3
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -74,6 +75,10 @@ class Load:
         busy.cancel()
         return took
 
+    def own(self, slice_seconds: float) -> float:
+        """Give the seconds of the loop's thread that went into pops."""
+        return self.used - self.slices * slice_seconds
+
     async def _one(self, number: int, record: Callable[[Entry], Awaitable[None]]) -> None:
         made = entry(number, time.time())
         begun = time.perf_counter()
@@ -88,6 +93,10 @@ class Load:
             await asyncio.sleep(0)
 
 
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - that is what it is for
+
+
 async def _turn(_: Entry) -> None:
     future = asyncio.get_running_loop().create_future()
     asyncio.get_running_loop().call_soon(future.set_result, None)
@@ -97,7 +106,7 @@ async def _turn(_: Entry) -> None:
 async def recording(folder: Path, pops: int, rate: float, synchronous: str) -> None:
     """Measure and print."""
     bare = Load(pops, rate)
-    bare_took = await bare.run(_turn)
+    await bare.run(_turn)
     settings = words.Ledger(synchronous="full" if synchronous == "full" else "normal", max_waiting=1_000_000)
     load = Load(pops, rate)
     async with Ledger.open(folder, settings) as ledger:
@@ -110,16 +119,15 @@ async def recording(folder: Path, pops: int, rate: float, synchronous: str) -> N
         closing = time.perf_counter()
         groups = ledger.counted["groups"]
     took += time.perf_counter() - closing
-    u=_slice_seconds()
-    print("DEBUG bare", bare_took, bare.used, bare.slices, (bare.used-bare.slices*u)/pops*1e6, "ledger", took, load.used, load.slices, (load.used-load.slices*u)/pops*1e6, "unit", u*1e6)
-    # The share of a second that the loop had left for other work, and what is missing of it with the ledger.
-    free, left = bare.slices / bare_took, load.slices / took
+    # The processor time of the loop's thread without what the other work took.
     unit = _slice_seconds()
     ordered = sorted(load.latencies)
-    print(
-        f"{f'synchronous={synchronous}, offered {rate:.0f}/s':<34} {pops / took:>9.0f} pops/s {pops / groups:>7.0f} a group "
-        f"{(free - left) * unit / (pops / took) * 1e6:>7.1f} us of the loop each; accept ms p50 "
-        f"{statistics.median(ordered):.1f} p99 {ordered[int(len(ordered) * 0.99)]:.1f}"
+    name = f"synchronous={synchronous}, offered {rate:.0f}/s"
+    each = (load.own(unit) - bare.own(unit)) / pops * 1e6
+    p50, p99 = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
+    _say(
+        f"{name:<38} {pops / took:>7.0f} pops/s {pops / groups:>6.0f} a group {each:>6.1f} us of the loop each;"
+        f" accept ms p50 {p50:.1f} p99 {p99:.1f}"
     )
 
 
@@ -139,11 +147,11 @@ async def reading(folder: Path, pops: int) -> None:
     async with Ledger.open(folder):
         pass
     _fill(folder / "ledger.db", pops)
-    print(f"{f'filled with {pops} pops':<34} {time.perf_counter() - begun:>9.1f} s")
+    _say(f"{f'filled with {pops} pops':<34} {time.perf_counter() - begun:>9.1f} s")
     async with Ledger.open(folder) as ledger:
         begun = time.perf_counter()
         opened = await ledger.take_up(time.time())
-        print(f"{f'take_up of {len(opened)} open':<34} {(time.perf_counter() - begun) * 1000:>9.1f} ms")
+        _say(f"{f'take_up of {len(opened)} open':<34} {(time.perf_counter() - begun) * 1000:>9.1f} ms")
         since = time.time() - 3 * 86_400
         first = await ledger.pops("acme", limit=500)
         queries: dict[str, Callable[[], Awaitable[object]]] = {
@@ -167,7 +175,7 @@ async def reading(folder: Path, pops: int) -> None:
                 begun = time.perf_counter()
                 await query()
                 times.append((time.perf_counter() - begun) * 1000)
-            print(f"{name:<34} {times[0]:>9.2f} ms first {statistics.median(times):>9.2f} ms p50 {max(times):>9.2f} ms max")
+            _say(f"{name:<34} {times[0]:>9.2f} ms first {statistics.median(times):>9.2f} p50 {max(times):>9.2f} max")
 
 
 def _fill(file: Path, pops: int) -> None:
@@ -175,7 +183,7 @@ def _fill(file: Path, pops: int) -> None:
     connection = sqlite3.connect(file)
     step = 30 * 86_400 / pops
 
-    def rows() -> list[tuple[object, ...]]:
+    def rows() -> list[tuple[int, str, str, str, str, float, float, str, int]]:
         made = []
         for number in range(pops):
             sent = now - 1 - (pops - number) * step
@@ -183,7 +191,9 @@ def _fill(file: Path, pops: int) -> None:
             status = "refused" if number % 9973 == 0 else "shown" if number % 3 else "delivered"
             first = (int(sent * 1000) << 20) + number % 1000
             customer = "globex" if number % 99_991 == 0 else "acme"
-            made.append((first, one.popid, customer, one.agent, one.topic, sent, sent + 30, status, int(number > pops - 99)))
+            made.append(
+                (first, one.popid, customer, one.agent, one.topic, sent, sent + 30, status, int(number > pops - 99))
+            )
         return made
 
     made = rows()
@@ -194,8 +204,9 @@ def _fill(file: Path, pops: int) -> None:
     )
     for nth, status in enumerate(("accepted", "sent", "shown"), 1):
         connection.executemany(
-            "INSERT INTO steps VALUES (?, ?, ?, ?, '')", ((row[0], nth, status, row[5]) for row in made)
+            "INSERT INTO steps VALUES (?1, ?1 + ?2, ?3, ?4, '')", ((row[0], nth, status, row[5]) for row in made)
         )
+    connection.execute("UPDATE numbers SET last = ?", (made[-1][0] + 3,))
     connection.executemany("INSERT INTO documents VALUES (?, ?)", ((row[0], PAYLOAD) for row in made[-100_000:]))
     connection.commit()
     connection.close()
@@ -208,9 +219,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=15_000.0)
     parser.add_argument("--database", type=int, default=1_000_000)
     parser.add_argument("--synchronous", choices=("normal", "full", "both"), default="both")
+    parser.add_argument("--switch", type=float, default=sys.getswitchinterval(), help="sys.setswitchinterval")
     parser.add_argument("--dir", type=Path, default=None, help="a directory on the disk to measure")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, uvloop, {platform.system()}")
+    sys.setswitchinterval(options.switch)
+    _say(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, uvloop, {platform.system()}")
     for synchronous in ("normal", "full") if options.synchronous == "both" else (options.synchronous,):
         for rate in (200.0, options.rate, 10 * options.rate):
             with tempfile.TemporaryDirectory(dir=options.dir) as folder:

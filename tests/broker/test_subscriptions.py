@@ -19,7 +19,7 @@ deeds = st.lists(st.tuples(st.booleans(), filters | topics, clients, st.integers
 
 def matches(topic_filter: str, topic: str) -> bool:
     """Follow section 4.7 of the standard word by word."""
-    if topic.startswith("$") and topic_filter[0] in "+#":
+    if topic.startswith("$") and topic_filter.startswith(("+", "#")):
         return False
     wanted, given_levels = topic_filter.split("/"), topic.split("/")
     for position, level in enumerate(wanted):

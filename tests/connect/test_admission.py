@@ -18,12 +18,12 @@ RING = {"agentid": "1001", "event": "On Ring"}
 
 
 def trigger(
-    customer: Customer, channel: Channel = Channel.CTI, controls: Controls | None = None, **given: str
+    customer: Customer, channel: Channel = Channel.CTI, controls: Controls | None = None, /, **given: str
 ) -> Trigger:
     return admit(channel, "acme", customer, Reading({**RING, **given}, "K", {}, {}, []), controls or Controls())
 
 
-def refused(customer: Customer, channel: Channel = Channel.CTI, **given: str) -> tuple[str, str]:
+def refused(customer: Customer, channel: Channel = Channel.CTI, /, **given: str) -> tuple[str, str]:
     with pytest.raises(Fault) as caught:
         trigger(customer, channel, **given)
     return caught.value.problem.code, caught.value.detail
@@ -93,7 +93,9 @@ def test_an_unknown_crmid_is_refused_with_the_nearest(channel: Channel) -> None:
 
 
 def test_a_customer_without_a_list_takes_any_host() -> None:
-    assert trigger(ANY, Channel.CRM, crmid="https://Anything.example.org/").topic == "CRM/acme/anything.example.org/1001"
+    assert (
+        trigger(ANY, Channel.CRM, crmid="https://Anything.example.org/").topic == "CRM/acme/anything.example.org/1001"
+    )
 
 
 @pytest.mark.parametrize("crmid", ["https://", "/", "?", "https:///x", ":80"])
@@ -119,7 +121,8 @@ def test_on_crm_ctiid_goes_into_the_document_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "kind"), [("on ring", "case"), ("OnRing", "spaces"), ("on  ring", "case and spaces"), ("On Rng", "letters")]
+    ("event", "kind"),
+    [("on ring", "case"), ("OnRing", "spaces"), ("on  ring", "case and spaces"), ("On Rng", "letters")],
 )
 def test_an_unlisted_event_is_told_with_the_nearest_and_how_it_differs(event: str, kind: str) -> None:
     note = trigger(ACME, event=event).warnings[0]

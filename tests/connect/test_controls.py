@@ -86,7 +86,9 @@ def test_prefer_wait_is_read_and_over_8_counts_as_8(header: str, seconds: float)
     assert preferred_wait(header) == seconds
 
 
-@pytest.mark.parametrize("header", ["", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "await=5", "wait=5x", "wait=٣"])
+@pytest.mark.parametrize(
+    "header", ["", "wait", "wait=", "wait=x", "wait=-1", "wait=1.5", "await=5", "wait=5x", "wait=٣"]
+)
 def test_a_malformed_preference_is_none(header: str) -> None:
     assert preferred_wait(header) is None
 
@@ -97,12 +99,17 @@ def test_pop_wait_wins_over_prefer() -> None:
     assert read({"pop_wait": "0"}, preferred_wait=5).wait == 0
 
 
-@given(st.dictionaries(st.sampled_from(["pop_wait", "pop_until", "pop_ttl", "pop_key", "pop_dryrun"]), st.text()), st.text())
+@given(
+    st.dictionaries(st.sampled_from(["pop_wait", "pop_until", "pop_ttl", "pop_key", "pop_dryrun"]), st.text()),
+    st.text(),
+)
 def test_any_text_is_taken_or_refused_as_invalid(given_: dict[str, str], header: str) -> None:
     try:
         controls = read(given_, preferred_wait(header), header or None)
     except Fault as fault:
-        assert fault.problem.code == "invalid_parameter"
+        code = fault.problem.code
     else:
+        code = "invalid_parameter"
         assert 0 <= controls.wait <= 8
         assert controls.ttl is None or 1 <= controls.ttl <= 3600
+    assert code == "invalid_parameter"

@@ -46,7 +46,9 @@ def place(text: str | bytes) -> tuple[object, object]:
 
 @given(OBJECTS, st.sampled_from([None, 1, 4]), st.booleans())
 def test_what_json_dumps_writes_within_the_limits_is_read_to_equal_values(
-    given_: dict[str, object], indent: int | None, ascii_: bool  # noqa: FBT001
+    given_: dict[str, object],
+    indent: int | None,
+    ascii_: bool,  # noqa: FBT001
 ) -> None:
     text = json.dumps(given_, indent=indent, ensure_ascii=ascii_)
     members, repaired = jsontext.read_object(text.encode())
@@ -92,16 +94,16 @@ def check_answered(body: bytes) -> None:
     try:
         members, _ = jsontext.read_object(body)
     except Fault as fault:
-        assert fault.problem.code == "malformed_body"
         line, column = fault.extra["line"], fault.extra["column"]
-        lines = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").split("\n")
-        assert isinstance(line, int)
-        assert isinstance(column, int)
-        assert 1 <= line <= len(lines)
-        assert 1 <= column <= len(lines[line - 1]) + 1
     else:
-        assert b"".join(map(bytes, members.values())).find(b"\n") == -1
+        line, column = 1, 1
+        assert b"\n" not in b"".join(map(bytes, members.values()))
         json.loads(b"{%s}" % b",".join(json.dumps(name).encode() + b":" + bytes(v) for name, v in members.items()))
+    lines = body.removeprefix(b"\xef\xbb\xbf").decode(errors="replace").split("\n")
+    assert isinstance(line, int)
+    assert isinstance(column, int)
+    assert 1 <= line <= len(lines)
+    assert 1 <= column <= len(lines[line - 1]) + 1
 
 
 def test_a_byte_order_mark_is_passed_over() -> None:
@@ -116,7 +118,9 @@ def test_a_trailing_comma_before_the_final_brace_is_repaired(text: str) -> None:
     assert list(members) == ["a"]
 
 
-@pytest.mark.parametrize("text", ['{,}', '{"a":1,,}', '{"a":[1,]}', '{"a":{"b":1,}}', '{"a":1},', '{"a":1,', "[1,]", ","])
+@pytest.mark.parametrize(
+    "text", ["{,}", '{"a":1,,}', '{"a":[1,]}', '{"a":{"b":1,}}', '{"a":1},', '{"a":1,', "[1,]", ","]
+)
 def test_no_other_comma_is_repaired(text: str) -> None:
     refused(text)
 

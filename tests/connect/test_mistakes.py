@@ -66,7 +66,9 @@ def test_a_blank_before_a_telephone_number_is_a_lost_plus(value: str) -> None:
     assert codes(value) == ["plus_lost"]
 
 
-@pytest.mark.parametrize("value", ["15551234567", "+15551234567", " 12345", " a1555123456", "  15551234567", " 2024-01"])
+@pytest.mark.parametrize(
+    "value", ["15551234567", "+15551234567", " 12345", " a1555123456", "  15551234567", " 2024-01"]
+)
 def test_other_blanks_and_digits_are_not(value: str) -> None:
     assert codes(value) in ([], ["plus_lost"] if value == " 2024-01" else [])
 
@@ -83,6 +85,13 @@ def test_no_value_is_ever_quoted(value: str) -> None:
 
 
 def test_a_long_hostile_value_does_not_stall() -> None:
-    for value in ("${" * 65_000, "%%" + "a" * 130_000, "{" * 130_000, " 1" + " " * 130_000, "$(" * 65_000, "{{a" * 40_000):
+    for value in (
+        "${" * 65_000,
+        "%%" + "a" * 130_000,
+        "{" * 130_000,
+        " 1" + " " * 130_000,
+        "$(" * 65_000,
+        "{{a" * 40_000,
+    ):
         codes(value)
         notes({"agentid": value}, {})

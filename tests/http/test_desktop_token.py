@@ -18,7 +18,9 @@ PASSWORD = "correct: horse ünd battery"
 def people(bridge: Bridge) -> Iterator[None]:
     """Ann has a desktop; cloud-ann uses the Cloud API."""
     for words in (("ann@example.com", "--agent", "site/12"), ("cloud-ann",)):
-        done = bridge.cli("users", "add", "--customer", "acme", "--username", *words, "--password-stdin", given=PASSWORD)
+        done = bridge.cli(
+            "users", "add", "--customer", "acme", "--username", *words, "--password-stdin", given=PASSWORD
+        )
         assert done.returncode == 0, done.stderr
     yield
     for name in ("ann@example.com", "cloud-ann"):
@@ -31,7 +33,9 @@ async def ask(http: aiohttp.ClientSession, user: str, password: str) -> tuple[in
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_person_gets_a_token_that_opens_their_agents_desktop(bridge: Bridge, http: aiohttp.ClientSession) -> None:
+async def test_a_person_gets_a_token_that_opens_their_agents_desktop(
+    bridge: Bridge, http: aiohttp.ClientSession
+) -> None:
     status, said, _ = await ask(http, "ann@example.com", PASSWORD)
     assert status == 200
     assert list(said) == ["success", "token", "expires", "customer", "agentid", "username"]
@@ -45,14 +49,25 @@ async def test_a_person_gets_a_token_that_opens_their_agents_desktop(bridge: Bri
 
 @pytest.mark.usefixtures("people")
 async def test_whatever_is_wrong_is_answered_alike(http: aiohttp.ClientSession) -> None:
-    cases = [("ann@example.com", "wrong"), ("nobody", PASSWORD), ("cloud-ann", PASSWORD), ("Ann@example.com", PASSWORD), ("", "")]
+    cases = [
+        ("ann@example.com", "wrong"),
+        ("nobody", PASSWORD),
+        ("cloud-ann", PASSWORD),
+        ("Ann@example.com", PASSWORD),
+        ("", ""),
+    ]
     answers = await asyncio.gather(*(ask(http, *case) for case in cases))
     assert {(status, said["code"]) for status, said, _ in answers} == {(401, "invalid_credentials")}
     assert len({said["detail"] for _, said, _ in answers}) == 1
 
 
 async def test_without_basic_auth_it_is_401_and_says_what_it_wants(http: aiohttp.ClientSession) -> None:
-    for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Basic !"}, {"Authorization": "Basic bm9jb2xvbg=="}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer x"},
+        {"Authorization": "Basic !"},
+        {"Authorization": "Basic bm9jb2xvbg=="},
+    ):
         async with http.post("/api/desktop/token", headers=headers) as answer:
             assert answer.status == 401
             assert (await answer.json())["code"] == "invalid_credentials"
@@ -76,7 +91,9 @@ async def test_many_failures_are_throttled_and_the_wait_is_told(bridge: Bridge, 
 
 
 @pytest.mark.usefixtures("people")
-async def test_a_changed_password_and_a_removed_user_end_their_tokens(bridge: Bridge, http: aiohttp.ClientSession) -> None:
+async def test_a_changed_password_and_a_removed_user_end_their_tokens(
+    bridge: Bridge, http: aiohttp.ClientSession
+) -> None:
     add = ("users", "add", "--customer", "acme", "--username", "bob", "--agent", "bob", "--password-stdin")
     assert (await asyncio.to_thread(bridge.cli, *add, given=PASSWORD)).returncode == 0
     for words in (("users", "passwd", "bob", "--password-stdin"), ("users", "remove", "bob")):

@@ -37,7 +37,7 @@ async def test_a_post_is_a_trigger_even_if_it_says_prefetch(trigger: Caller) -> 
     assert (await trigger(json={}, headers=PREFETCH[0])).said["success"] is True
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND", "BREW"])
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
 async def test_other_methods_are_405_with_allow(http: aiohttp.ClientSession, method: str) -> None:
     async with http.request(method, "/api/sendmessage/CTI") as answer:
         assert answer.status == 405

@@ -100,7 +100,10 @@ async def test_what_is_no_handshake_is_400_in_words(http: aiohttp.ClientSession,
     async with http.get("/mqtt") as answer:
         assert answer.status == 400
         assert (await answer.json())["code"] == "invalid_parameter"
-    head = b"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: mqtt\r\n"
+    head = (
+        b"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Protocol: mqtt\r\n"
+    )
     for rest in (
         b"",
         b"Sec-WebSocket-Version: 12\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",

@@ -109,10 +109,14 @@ async def test_reserved_null_counts_as_missing(trigger: Caller) -> None:
 
 
 async def test_data_keeps_the_spelling_of_its_numbers_its_types_and_its_order(published: Watch) -> None:
-    body = '{ "z": 1.50 , "big": 123456789012345678901234567890, "e": 1E+2, "s": "\\u00e9 / \\/", "n": null,\n "o": { "b": [ 1, 2.0 ], "a": true } }'
+    body = (
+        '{ "z": 1.50 , "big": 123456789012345678901234567890, "e": 1E+2, "s": "\\u00e9 / \\/",'
+        '  "n": null,\n "o": { "b": [ 1, 2.0 ], "a": true } }'
+    )
     document = await published(data=body.encode(), headers={"Content-Type": "application/json"})
     assert document["payload"].endswith(
-        b'"data":{"z":1.50,"big":123456789012345678901234567890,"e":1E+2,"s":"\\u00e9 / \\/","n":null,"o":{"b":[1,2.0],"a":true}}}'
+        b'"data":{"z":1.50,"big":123456789012345678901234567890,"e":1E+2,"s":"\\u00e9 / \\/",'
+        b'"n":null,"o":{"b":[1,2.0],"a":true}}}'
     )
 
 

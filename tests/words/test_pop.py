@@ -56,7 +56,13 @@ def test_keys_that_do_not_apply_are_absent_and_data_is_always_there() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_it_is_one_line_of_utf_8(text: str) -> None:
     pop = Pop(
-        popid="p", event=text, agentid=text, sent="s", expires="x", ack="k", data={text: msgspec.Raw(json.dumps(text).encode())}
+        popid="p",
+        event=text,
+        agentid=text,
+        sent="s",
+        expires="x",
+        ack="k",
+        data={text: msgspec.Raw(json.dumps(text).encode())},
     )
     spelled = encode(pop)
     assert b"\n" not in spelled

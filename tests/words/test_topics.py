@@ -86,7 +86,14 @@ def test_a_desktop_may_subscribe_to_nothing_else(topic: str) -> None:
 
 def test_a_desktop_may_publish_its_acknowledgements_and_nothing_else() -> None:
     assert permits(DESKTOP, PUB, "ACK/acme/1001")
-    for topic in ("ACK/acme/1002", "ACK/other/1001", "ACK/acme", "ACK/acme/x/1001", "ACK/acme/1001/x", "PRESENCE/acme/1001"):
+    for topic in (
+        "ACK/acme/1002",
+        "ACK/other/1001",
+        "ACK/acme",
+        "ACK/acme/x/1001",
+        "ACK/acme/1001/x",
+        "PRESENCE/acme/1001",
+    ):
         assert not permits(DESKTOP, PUB, topic)
 
 
@@ -125,13 +132,17 @@ def test_an_observer_may_subscribe_to_nothing_else(topic: str) -> None:
     assert not permits(OBSERVER, PUB, topic)
 
 
-@pytest.mark.parametrize("topic", ["CLOUDSYNC/acme/#", "CLOUDSYNC/acme/feed", "CLOUDSYNC/acme/+/x", "CLOUDSYNC/acme/a/b"])
+@pytest.mark.parametrize(
+    "topic", ["CLOUDSYNC/acme/#", "CLOUDSYNC/acme/feed", "CLOUDSYNC/acme/+/x", "CLOUDSYNC/acme/a/b"]
+)
 def test_a_feed_has_its_customers_cloudsync(topic: str) -> None:
     assert permits(FEED, SUB, topic)
     assert permits(FEED, PUB, topic)
 
 
-@pytest.mark.parametrize("topic", ["CLOUDSYNC/acme", "CLOUDSYNC/other/#", "CLOUDSYNC/#", "CLOUDSYNC/+/x", "CTI/acme/#", "#", "ACK/acme/1"])
+@pytest.mark.parametrize(
+    "topic", ["CLOUDSYNC/acme", "CLOUDSYNC/other/#", "CLOUDSYNC/#", "CLOUDSYNC/+/x", "CTI/acme/#", "#", "ACK/acme/1"]
+)
 def test_a_feed_has_nothing_else(topic: str) -> None:
     assert not permits(FEED, SUB, topic)
     assert not permits(FEED, PUB, topic)
@@ -147,7 +158,15 @@ def test_keys_and_admins_have_nothing(role: Role, topic: str) -> None:
 
 @pytest.mark.parametrize(
     ("agent", "own"),
-    [("site/12", "site%2F12"), ("a+b", "a%2Bb"), ("#", "%23"), ("+", "%2B"), ("100%", "100%25"), ("$SYS", "%24SYS"), ("a%2Fb", "a%252Fb")],
+    [
+        ("site/12", "site%2F12"),
+        ("a+b", "a%2Bb"),
+        ("#", "%23"),
+        ("+", "%2B"),
+        ("100%", "100%25"),
+        ("$SYS", "%24SYS"),
+        ("a%2Fb", "a%252Fb"),
+    ],
 )
 def test_an_encoded_id_opens_its_own_topics_only(agent: str, own: str) -> None:
     desktop = principal(Role.DESKTOP, agent)
@@ -159,7 +178,9 @@ def test_an_encoded_id_opens_its_own_topics_only(agent: str, own: str) -> None:
     assert not permits(desktop, PUB, f"ACK/acme/{agent}")
 
 
-LEVELS = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1, max_size=12)
+LEVELS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1, max_size=12
+)
 
 
 @given(LEVELS, LEVELS)
