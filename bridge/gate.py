@@ -118,8 +118,10 @@ class Gate:
     def _verify_cloud(self, token: str, address: str, role: Role) -> Principal:
         try:
             return self.verify(token, address, role)
-        except errors.Fault as fault:
-            raise errors.invalid_credentials(fault.detail.rstrip(".")) from None
+        except errors.Fault:
+            raise errors.invalid_credentials(
+                "The token was refused: it is none of this kind, ended, or revoked"
+            ) from None
 
     async def _grant_cloud(self, user: User) -> CloudGrant:
         lives = {Role.CLOUD: ID_TOKEN_LIVES, Role.ACCESS: ID_TOKEN_LIVES, Role.REFRESH: REFRESH_TOKEN_LIVES}

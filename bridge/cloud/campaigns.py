@@ -3,6 +3,7 @@
 from bridge.cloud.links import link
 from bridge.cloud.reading import CAMPAIGN, REFERENCE, USERNAME, CloudPop
 from bridge.connect.admission import check_id
+from bridge.connect.nearest import nearest
 from bridge.words import topics
 from bridge.words.settings import Customer
 from bridge.words.trigger import Channel, Controls, Trigger
@@ -13,11 +14,14 @@ def admit(customer: str, catalogue: Customer, said: CloudPop, controls: Controls
     for name, value in ((USERNAME, said.username), (CAMPAIGN, said.campaign), (REFERENCE, said.reference or "-")):
         check_id(name, value)
     campaign = catalogue.cloud.campaigns.get(said.campaign)
-    refusal = None
+    refusal = hint = None
     if not catalogue.cloud.enabled:
         refusal = "plugin_disabled"
     elif campaign is None:
         refusal = "unknown_campaign"
+        meant = nearest(said.campaign, catalogue.cloud.campaigns)
+        if meant is not None:
+            hint = f"The nearest campaign is {meant!r}."
     fields, variables = (None, None) if campaign is None else link(campaign, said.data)
     return Trigger(
         channel=Channel.CLOUD,
@@ -32,5 +36,6 @@ def admit(customer: str, catalogue: Customer, said: CloudPop, controls: Controls
         data=said.data,
         controls=controls,
         refusal=refusal,
+        hint=hint,
         traceparent=traceparent,
     )

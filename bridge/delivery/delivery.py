@@ -250,6 +250,7 @@ class Delivery:
             self._give_back(live)
             log.warning("pop %s for agent %r was refused by the desktop: %s", live.popid, agent[1], told.reason)
         self.move(live, Status(told.outcome), told.reason or told.suspended or "")
+        self._desks.opened(agent, live.popid)
 
     def _foretold(self, agent: Agent, reference: str | None, topic: str, receivers: int) -> Outcome:
         verdict = self._claims.judge(agent, reference) if reference is not None else None
@@ -281,6 +282,7 @@ class Delivery:
         match self._claims.take(live.agent, live.reference):
             case Taken() as taken:
                 live.taken = taken
+                self._desks.opening(live.agent, live.popid)
                 return None
             case Unchanged():
                 return Status.UNCHANGED
@@ -292,6 +294,7 @@ class Delivery:
         if live.taken is not None and live.reference is not None:
             taken, live.taken = live.taken, None
             self._claims.give_back(live.agent, live.reference, taken)
+            self._desks.opened(live.agent, live.popid)
 
     async def _record(
         self,
@@ -391,6 +394,7 @@ class Delivery:
                     # It keeps its status, nobody has to take it up again; a desktop may yet say what it did with it.
                     self.live.close(live)
                     self._ledger.close(live.popid)
+                    self._desks.opened(live.agent, live.popid)
             due = self.live.next_due()
             try:
                 async with asyncio.timeout(None if due is None else max(due - self.now(), 0.01)):

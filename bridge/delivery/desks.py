@@ -67,8 +67,26 @@ class Desks:
         self._now = now
         self._changed: dict[Agent, None] = {}
         self._wake = asyncio.Event()
+        self._opening: dict[Agent, set[str]] = {}
         self._leaving: dict[Agent, float] = {}
         self._order: list[tuple[float, Agent]] = []
+
+    def opening(self, agent: Agent, popid: str) -> None:
+        """Note that a pop on its way opens a record.
+
+        Until its outcome is known the desktops are not told of the agent's records: one that heard first that the
+        record is current would take the pop for unchanged.
+        """
+        self._opening.setdefault(agent, set()).add(popid)
+
+    def opened(self, agent: Agent, popid: str) -> None:
+        """Note that such a pop's outcome is known, or will not come."""
+        under_way = self._opening.get(agent)
+        if under_way is not None:
+            under_way.discard(popid)
+            if not under_way:
+                del self._opening[agent]
+                self._wake.set()
 
     def changed(self, agent: Agent) -> None:
         """Note that the agent's desktops are to be told of its records, soon and once."""
@@ -118,6 +136,9 @@ class Desks:
             self._wake.clear()
             changed, self._changed = self._changed, {}
             for agent in changed:
+                if agent in self._opening:
+                    self._changed[agent] = None
+                    continue
                 desk = self._records.desk(agent)
                 said: dict[str, object] = {"activities": desk.activities}
                 await self._tell(agent, said if desk.current is None else {"current": desk.current} | said)
@@ -126,8 +147,6 @@ class Desks:
                 if self._leaving.get(agent) == due:
                     del self._leaving[agent]
                     self._records.leave(agent)
-            if self._changed:
-                continue
             pause = max(self._order[0][0] - self._now(), 0.01) if self._order else None
             try:
                 async with asyncio.timeout(pause):

@@ -16,6 +16,7 @@ from bridge.http import answers, body, credentials, headers, origins
 from bridge.words import errors, times
 from bridge.words.answers import VERSION, CloudAnswer, CloudResult, TokenAnswer, TokenResult, TokenUser
 from bridge.words.settings import Settings
+from bridge.words.trigger import Trigger
 
 T = TypeVar("T")
 
@@ -69,7 +70,7 @@ class CloudApi:
         trigger = campaigns.admit(principal.customer, customer, said, wanted, headers.traceparent(request))
         exact = customer.cloud.vendor_exact
         answer, replayed = await self._triggers.handle(
-            trigger, principal.id, lambda handled: _spell(handled, exact=exact), per_second=customer.rate_limit
+            trigger, principal.id, lambda handled: _spell(handled, trigger, exact=exact), per_second=customer.rate_limit
         )
         fields = headers.preference_applied(request, wanted)
         return answers.json(
@@ -113,10 +114,10 @@ def _tokens(grant: CloudGrant) -> web.StreamResponse:
     return answers.json(200, msgspec.json.encode(TokenAnswer(success=True, result=result, version=VERSION)))
 
 
-def _spell(handled: Handled, *, exact: bool) -> Answer:
+def _spell(handled: Handled, trigger: Trigger, *, exact: bool) -> Answer:
     outcome = handled.outcome
     refused = handled.status == Status.REFUSED and outcome.reason in _REFUSED
-    detail = f"The record is open at agent {outcome.holder}." if outcome.holder else None
+    detail = f"The record is open at agent {outcome.holder}." if outcome.holder else trigger.hint
     result = CloudResult(pop_id=outcome.popid, status=handled.status, reason=outcome.reason, detail=detail)
     success = exact or not refused
     answer = CloudAnswer(success=success, result=result, version=VERSION)

@@ -146,7 +146,7 @@ class Ledger:
         await self._writer.settled()
         return await queries.pop(self._database, popid, customer)
 
-    async def pops(  # noqa: PLR0917 - they are the parameters of the list
+    async def pops(
         self,
         customer: str,
         agent: str | None = None,

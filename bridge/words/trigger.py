@@ -25,7 +25,7 @@ class Controls(msgspec.Struct, frozen=True):
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):
-    """An admitted trigger. `refusal` is a reason, known already, why it cannot be popped.
+    """An admitted trigger. `refusal` is a reason, known already, why it cannot be popped; `hint` what to change.
 
     `crmid` and `ctiid` are in the spelling to publish; `data` keeps the caller's spelling.
     """
@@ -46,4 +46,5 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
     controls: Controls
     warnings: list[str] = []
     refusal: str | None = None
+    hint: str | None = None
     traceparent: str | None = None
