@@ -10,10 +10,11 @@ from bridge.gate import Gate
 from bridge.http.dispatch import Dispatch
 from bridge.http.health import Figure
 from bridge.http.server import Server
+from bridge.ledger.ledger import Ledger
 
 
 def of_house(
-    broker: EmbeddedBroker, delivery: Delivery, gate: Gate, http: Server, dispatch: Dispatch
+    broker: EmbeddedBroker, delivery: Delivery, ledger: Ledger, gate: Gate, http: Server, dispatch: Dispatch
 ) -> Iterable[Figure]:
     """List every metric with its value now."""
     yield Figure(
@@ -27,10 +28,14 @@ def of_house(
         "popbridge_http_refused_full", "HTTP connections refused by the bound.", {(): float(http.refused_full)}
     )
     yield Figure("popbridge_pops", "Pops by the status they reached.", _by_label(delivery.counted), ("status",))
-    yield Figure("popbridge_pops_open", "Pops held or unacknowledged.", {(): float(delivery.open)}, gauge=True)
+    yield Figure("popbridge_pops_open", "Pops held or unacknowledged.", {(): float(delivery.live.open)}, gauge=True)
     yield Figure(
         "popbridge_credentials_refused", "Credentials refused by reason.", _by_label(gate.refused), ("reason",)
     )
+    yield Figure(
+        "popbridge_ledger", "The ledger since the start, by what is counted.", _by_label(ledger.counted), ("what",)
+    )
+    yield Figure("popbridge_ledger_waiting", "Pops and steps to be written.", {(): float(ledger.waiting)}, gauge=True)
     for name, value in msgspec.structs.asdict(broker.counters).items():
         yield Figure(f"popbridge_mqtt_{name}", f"MQTT: {name.replace('_', ' ')} since the start.", {(): float(value)})
     for name, value in msgspec.structs.asdict(broker.gauges()).items():

@@ -7,15 +7,24 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from bridge.broker.port import LoginRefused
-from bridge.credentials.authority import Credentials
-from bridge.credentials.refusals import OverloadedError, Reason, Refused, UnknownUserError, UnusableError
+from bridge.credentials.authority import Credentials, Issued
+from bridge.credentials.refusals import (
+    OverloadedError,
+    Reason,
+    Refused,
+    UnknownIdError,
+    UnknownUserError,
+    UnusableError,
+)
 from bridge.credentials.throttle import Throttle
-from bridge.credentials.users import UserKind
+from bridge.credentials.users import User, UserKind
 from bridge.words import errors
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Customer
 
 DESKTOP_TOKEN_LIVES = 12 * 3600.0
+ID_TOKEN_LIVES = 3600.0
+REFRESH_TOKEN_LIVES = 30 * 86_400.0
 
 _MQTT_ROLES = frozenset({Role.DESKTOP, Role.OBSERVER, Role.FEED})
 _CONNACK_BAD_CREDENTIAL = 4
@@ -31,6 +40,18 @@ class Grant(msgspec.Struct, frozen=True):
     expires: float
     customer: str
     agent: str
+
+
+class CloudGrant(msgspec.Struct, frozen=True):
+    """A Cloud user's tokens; `expires_in` is the IdToken's life in seconds, times are epoch seconds."""
+
+    id_token: str
+    access_token: str
+    refresh_token: str
+    expires_in: int
+    username: str
+    created: float
+    updated: float
 
 
 class Gate:
@@ -65,28 +86,82 @@ class Gate:
 
     async def grant_desktop(self, username: str, password: str, address: str) -> Grant:
         """Give a desktop token to a person with an agent; raise `invalid_credentials` or `rate_limited`."""
-        now = self._now()
-        blocked = self._throttle.blocked_for(username, address, now)
+        user = await self._login(username, password, address, UserKind.AGENT)
+        issued = await self._issue(Role.DESKTOP, user, DESKTOP_TOKEN_LIVES)
+        return Grant(issued.token, issued.expires, user.customer, user.agent or "")
+
+    async def grant_cloud(self, username: str, password: str, address: str) -> CloudGrant:
+        """Give a Cloud user's tokens; raise `invalid_credentials` or `rate_limited`."""
+        user = await self._login(username, password, address, UserKind.CLOUD)
+        return await self._grant_cloud(user)
+
+    async def refresh_cloud(self, token: str, address: str) -> CloudGrant:
+        """Give new tokens for a RefreshToken, which ends; raise `invalid_credentials`."""
+        principal = self._verify_cloud(token, address, Role.REFRESH)
+        try:
+            known = await self._credentials.find(principal.id)
+            if not await self._credentials.revoke(principal.id):
+                # Somebody else used it between our look and our revoking it.
+                raise errors.invalid_credentials("The RefreshToken was used already")
+            user = await self._credentials.find_user(known.user or "", principal.customer)
+            return await self._grant_cloud(user)
+        except UnusableError as error:
+            log.warning("credentials: %s", error)
+            raise errors.overloaded("The credentials cannot be read or written for now") from None
+        except (UnknownIdError, UnknownUserError):
+            raise errors.invalid_credentials("The RefreshToken's user is gone") from None
+
+    def verify_cloud(self, token: str, address: str) -> Principal:
+        """Verify an IdToken; raise `invalid_credentials` for anything else."""
+        return self._verify_cloud(token, address, Role.CLOUD)
+
+    def _verify_cloud(self, token: str, address: str, role: Role) -> Principal:
+        try:
+            return self.verify(token, address, role)
+        except errors.Fault:
+            raise errors.invalid_credentials(
+                "The token was refused: it is none of this kind, ended, or revoked"
+            ) from None
+
+    async def _grant_cloud(self, user: User) -> CloudGrant:
+        lives = {Role.CLOUD: ID_TOKEN_LIVES, Role.ACCESS: ID_TOKEN_LIVES, Role.REFRESH: REFRESH_TOKEN_LIVES}
+        tokens = {role: await self._issue(role, user, seconds) for role, seconds in lives.items()}
+        return CloudGrant(
+            id_token=tokens[Role.CLOUD].token,
+            access_token=tokens[Role.ACCESS].token,
+            refresh_token=tokens[Role.REFRESH].token,
+            expires_in=round(ID_TOKEN_LIVES),
+            username=user.username,
+            created=user.created,
+            updated=user.updated,
+        )
+
+    async def _login(self, username: str, password: str, address: str, kind: UserKind) -> User:
+        blocked = self._throttle.blocked_for(username, address, self._now())
         if blocked > 0:
             raise errors.rate_limited("Too many failed logins of this user from this address", blocked)
         try:
-            user = await self._credentials.check(username, password, UserKind.AGENT)
-            if user is not None and user.agent is not None and user.customer in self._customers():
-                self._throttle.succeeded(username, address)
-                issued = await self._credentials.issue(
-                    Role.DESKTOP, user.customer, agent=user.agent, user=user, expires_in=DESKTOP_TOKEN_LIVES
-                )
-                return Grant(issued.token, issued.expires, user.customer, user.agent)
+            user = await self._credentials.check(username, password, kind)
         except OverloadedError:
             raise errors.overloaded("Too many logins at once") from None
         except UnusableError as error:
             log.warning("credentials: %s", error)
-            raise errors.overloaded("The credentials cannot be read or written for now") from None
+            raise errors.overloaded("The credentials cannot be read for now") from None
+        if user is None or user.customer not in self._customers():
+            self._throttle.failed(username, address, self._now())
+            self._count(Reason.UNKNOWN_ID)
+            raise errors.invalid_credentials("User name or password is wrong, or this user does not log in here")
+        self._throttle.succeeded(username, address)
+        return user
+
+    async def _issue(self, role: Role, user: User, seconds: float) -> Issued:
+        try:
+            return await self._credentials.issue(role, user.customer, agent=user.agent, user=user, expires_in=seconds)
         except UnknownUserError:
-            log.info("a user was removed, or got another password, while logging in from %s", address)
-        self._throttle.failed(username, address, self._now())
-        self._count(Reason.UNKNOWN_ID)
-        raise errors.invalid_credentials("User name or password is wrong, or this user has no desktop")
+            raise errors.invalid_credentials("The user was removed, or got another password, a moment ago") from None
+        except UnusableError as error:
+            log.warning("credentials: %s", error)
+            raise errors.overloaded("The credentials cannot be written for now") from None
 
     def login(self, username: str | None, password: bytes | None, origin: str | None) -> Principal:
         """Let an MQTT client in; see `bridge.broker.port.Gate`."""

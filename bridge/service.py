@@ -14,17 +14,27 @@ from bridge import config, descriptors, figures, logs
 from bridge.broker.embedded import EmbeddedBroker
 from bridge.broker.port import Broker
 from bridge.certificates import CertificateError, Listener
+from bridge.cloud.licences import Seats
 from bridge.credentials.authority import Credentials
 from bridge.credentials.refusals import UnusableError
+from bridge.delivery.claims import Claims
 from bridge.delivery.delivery import Delivery
+from bridge.delivery.desks import Desks
+from bridge.delivery.history import History
+from bridge.delivery.triggers import Triggers
 from bridge.gate import Gate
+from bridge.http.cloud import CloudApi
 from bridge.http.connect import Connect
 from bridge.http.desktop_token import DesktopToken
-from bridge.http.dispatch import Dispatch, Route, connect_routes
+from bridge.http.dispatch import Below, Dispatch, Route, connect_routes
 from bridge.http.health import Health
+from bridge.http.pops import Pops
 from bridge.http.server import Server
 from bridge.http.websocket import WebSocket
-from bridge.words.settings import Address, Customer, Settings
+from bridge.ledger.ledger import Ledger
+from bridge.records.records import Agent, Records, State
+from bridge.words.ledger import Record, Unavailable
+from bridge.words.settings import Address, Customer, Licence, Settings
 
 log = logging.getLogger("popbridge")
 
@@ -41,6 +51,11 @@ class Service:
         self.settings = settings
         self.credentials: Credentials
         self.gate: Gate
+        self.ledger: Ledger
+        self.records: Records
+        self.seats: Seats
+        self.desks: Desks
+        self.triggers: Triggers
         self.broker: EmbeddedBroker
         self.delivery: Delivery
         self.http: Server
@@ -60,8 +75,9 @@ class Service:
         except config.ConfigError as error:
             log.error("broker.yaml was not taken over: %s", error)  # noqa: TRY400 - the operator's mistake
             return
-        if (fresh.http, fresh.mqtt) != (self.settings.http, self.settings.mqtt):
-            log.warning("changes under `http` and `mqtt` count from the next start on")
+        for name in ("http", "mqtt", "delivery", "ledger", "cloud"):
+            if getattr(fresh, name) != getattr(self.settings, name):
+                log.warning("changes under `%s` count from the next start on", name)
         self.settings = fresh
         logs.start(fresh.log)
         log.info("broker.yaml was read again")
@@ -76,6 +92,18 @@ class Service:
         """Give broker.yaml as it is now."""
         return self.settings
 
+    def licence(self, customer: str) -> Licence:
+        """Give the Cloud API's licence of a customer."""
+        return self.settings.customers[customer].cloud.licence
+
+    def keep_record(self, agent: Agent, reference: str, state: State | None) -> None:
+        """Write down what changed of an agent's records, and let its desktops know."""
+        if state is None:
+            self.ledger.drop_record(*agent, reference)
+        else:
+            self.ledger.save_record(Record(*agent, reference, state.value, "", self.now()))
+        self.desks.changed(agent)
+
     def current_broker(self) -> Broker:
         """Give the broker."""
         return self.broker
@@ -88,9 +116,30 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         service = Service(config_path, settings)
     except CertificateError as error:
         raise CannotStart(str(error)) from error
-    async with Credentials.open(data, demo=demo) as service.credentials:
+    async with (
+        Credentials.open(data, demo=demo) as service.credentials,
+        Ledger.open(data, settings.ledger, service.now) as service.ledger,
+    ):
         service.gate = Gate(service.credentials, service.customers, service.now)
-        service.delivery = Delivery(service.current_broker, settings.delivery, service.now)
+        service.records = Records(service.keep_record)
+        service.seats = Seats()
+        service.desks = Desks(
+            service.current_broker, service.records, service.seats, settings.delivery.record_grace, service.now
+        )
+        service.delivery = Delivery(
+            service.current_broker,
+            service.ledger,
+            service.records,
+            Claims(service.records, service.seats, service.licence),
+            service.desks,
+            settings.delivery,
+            service.now,
+        )
+        service.triggers = Triggers(service.delivery, service.ledger, service.now)
+        await service.delivery.take_up()
+        await service.triggers.take_up(
+            max((customer.duplicate_window for customer in settings.customers.values()), default=0.0)
+        )
         service.broker = EmbeddedBroker(
             settings.mqtt,
             service.gate,
@@ -99,7 +148,15 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         )
         dispatch = Dispatch(service.current_settings)
         websocket = WebSocket(service.current_settings, lambda: service.broker)
-        dispatch.open(_routes(service, dispatch, websocket))
+        history = History(service.ledger, service.delivery, service.records, service.seats, service.current_broker)
+        pops = Pops(service.current_settings, service.gate, history)
+        dispatch.open(
+            _routes(service, dispatch, websocket, pops),
+            {
+                "/api/pops/": Below("pop", pops.one_pop, ("GET", "DELETE"), "GET, HEAD, DELETE, OPTIONS"),
+                "/api/agents/": Below("agent", pops.one_agent),
+            },
+        )
         service.http = Server(settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None)
         async with (
             _background(service.delivery.run(), "delivery"),
@@ -115,15 +172,30 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
                 websocket.end_all()
 
 
-def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket) -> dict[str, Route]:
+def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Pops) -> dict[str, Route]:
     health = Health(
-        lambda: {"broker": service.broker.running, "delivery": service.delivery.accepting},
-        lambda: figures.of_house(service.broker, service.delivery, service.gate, service.http, dispatch),
+        lambda: {
+            "broker": service.broker.running,
+            "delivery": service.delivery.live.accepting,
+            "ledger": service.ledger.usable,
+        },
+        lambda: figures.of_house(
+            service.broker, service.delivery, service.ledger, service.gate, service.http, dispatch
+        ),
         service.gate,
     )
     settings = service.current_settings
+    cloud = CloudApi(settings, service.gate, service.triggers)
     return {
-        **connect_routes(Connect(settings, service.gate, service.delivery)),
+        **connect_routes(Connect(settings, service.gate, service.triggers)),
+        service.settings.cloud.token_path: Route("cloud_token", cloud.token),
+        f"{service.settings.cloud.token_path}/refresh": Route(
+            "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS"
+        ),
+        service.settings.cloud.pop_path: Route("cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS"),
+        "/api/pops": Route("pops", pops.list_pops),
+        "/api/agents": Route("agents", pops.list_agents),
+        "/api/licence": Route("licence", pops.licence),
         "/api/desktop/token": Route(
             "desktop_token", DesktopToken(settings, service.gate).handle, ("POST",), "POST, OPTIONS"
         ),
@@ -206,11 +278,15 @@ def run(config_path: Path, data: Path, settings: Settings, *, demo: bool = False
         import uvloop  # noqa: PLC0415 - there is none for Windows
 
         loop_factory = uvloop.new_event_loop
+    sentences: list[str] = []
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
             runner.run(serve(config_path, data, settings, demo=demo, announce=announce))
-        except* (CannotStart, UnusableError) as group:
-            raise CannotStart("; ".join(str(error) for error in _leaves(group))) from None
+        except* (CannotStart, Unavailable, UnusableError) as group:
+            # Raised after the block: raising here would wrap it once more, and Python 3.11.2 does so differently.
+            sentences += [str(error) for error in _leaves(group)]
+    if sentences:
+        raise CannotStart("; ".join(sentences))
     return 0
 
 

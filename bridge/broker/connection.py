@@ -59,7 +59,7 @@ class Connection:
         "task",
     )
 
-    def __init__(  # noqa: PLR0917 - one caller
+    def __init__(
         self,
         shared: Shared,
         live: "dict[Connection, None]",

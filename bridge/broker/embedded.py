@@ -26,6 +26,7 @@ from bridge.broker.logins import Logins
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permission, Permits
 from bridge.broker.port import Audience, Gate, Listener, Message, Receipt, Watcher
+from bridge.broker.presence import Presence
 from bridge.broker.websocket import WebSocket, WebSocketReader, WebSocketWriter
 from bridge.words import topics
 from bridge.words.principal import Principal, Role
@@ -124,6 +125,10 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
     def desktops(self, topic: str) -> int:
         """Count the connected desktops subscribed to a topic."""
         return self._exchange.desktops(topic)
+
+    def presence(self, customer: str, agent: str) -> Presence | None:
+        """See `Broker`."""
+        return self._exchange.presence(customer, agent)
 
     def end_dead(self, now: float) -> int:
         """End the connections whose credential no longer counts; return how many."""

@@ -10,7 +10,7 @@ from bridge.broker.letters import Letter
 from bridge.broker.line import Outlet
 from bridge.broker.notices import Notices
 from bridge.broker.port import Audience, Receipt
-from bridge.broker.presence import Attendance
+from bridge.broker.presence import Attendance, Presence
 from bridge.broker.retained import Retained
 from bridge.broker.session import Bounds, Session
 from bridge.broker.subscriptions import Subscriptions
@@ -75,6 +75,10 @@ class Exchange:
         session.outlet = outlet
         self._tell_presence(principal)
         return session, before is not None
+
+    def presence(self, customer: str, agent: str) -> Presence | None:
+        """Give an agent's presence."""
+        return self._attendance.of(customer, agent)
 
     def leave(self, session: Session) -> int:
         """Take leave of a session's connection; return how many desktops of the same agent are still connected."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from bridge.broker.presence import Presence
 from bridge.words.principal import Principal
 
 
@@ -104,6 +105,9 @@ class Broker(Protocol):
 
     def desktops(self, topic: str) -> int:
         """Count the connected desktops subscribed to a topic."""
+
+    def presence(self, customer: str, agent: str) -> Presence | None:
+        """Tell whether an agent has a desktop connected; None for one who was not seen in 30 days."""
 
     def end_dead(self, now: float) -> int:
         """End the connections whose credential no longer counts; return how many."""

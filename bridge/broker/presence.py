@@ -33,6 +33,11 @@ class Attendance:
     def __init__(self) -> None:
         self._agents: dict[tuple[str, str], _Agent] = {}
 
+    def of(self, customer: str, agent: str) -> Presence | None:
+        """Give an agent's presence as it was told last; None for one who was not seen in 30 days."""
+        seen = self._agents.get((customer, agent))
+        return None if seen is None else Presence(agent, seen.desktops > 0, seen.desktops, stamp(seen.since))
+
     def came(self, customer: str, agent: str) -> None:
         """Count a desktop that connected."""
         self._agents.setdefault((customer, agent), _Agent()).desktops += 1

@@ -19,8 +19,8 @@ from bridge.cli.credentials import (
 )
 from bridge.words.principal import Role
 
-KINDS = frozenset(Role) - {Role.KEY}
 ISSUED = (Role.DESKTOP, Role.OBSERVER, Role.FEED, Role.ADMIN)
+KINDS = frozenset({*ISSUED, Role.CLOUD, Role.ACCESS, Role.REFRESH})  # logins mint the others
 MOST_AT_ONCE = 100_000
 
 

@@ -15,7 +15,14 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff]")
 _HOST = re.compile(r"(?:(?:[^/?#]*?:)?//)?(?:[^/?#]*@)?(\[[^\]/?#]*\]|[^/?#:\[\]]*)", re.DOTALL)
 
 
-def admit(channel: Channel, customer: str, catalogue: Customer, reading: Reading, controls: Controls) -> Trigger:
+def admit(
+    channel: Channel,
+    customer: str,
+    catalogue: Customer,
+    reading: Reading,
+    controls: Controls,
+    traceparent: str | None = None,
+) -> Trigger:
     """Check parameters, then the catalogue; raise the contract's refusal or return the trigger with its warnings."""
     given = reading.reserved
     required = ("agentid", "event", "crmid") if _needs_crmid(channel, catalogue) else ("agentid", "event")
@@ -26,7 +33,7 @@ def admit(channel: Channel, customer: str, catalogue: Customer, reading: Reading
         if not value or value.isspace():
             raise errors.missing_parameter(name, "is empty")
         if name != "event":
-            _check_id(name, value)
+            check_id(name, value)
     notes = reading.warnings + mistakes.notes(given, reading.data)
     agentid, event = given["agentid"], given["event"]
     crmid = _crmid(given.get("crmid"), catalogue)
@@ -50,6 +57,7 @@ def admit(channel: Channel, customer: str, catalogue: Customer, reading: Reading
         data=reading.data,
         controls=controls,
         warnings=notes,
+        traceparent=traceparent,
     )
 
 
@@ -63,7 +71,8 @@ def _needs_crmid(channel: Channel, catalogue: Customer) -> bool:
     return channel is Channel.CRM and catalogue.require_crmid and len(catalogue.crm) != 1
 
 
-def _check_id(name: str, value: str) -> None:
+def check_id(name: str, value: str) -> None:
+    """Raise `invalid_parameter` for an id that is too long or has control characters."""
     if len(value) > LONGEST_ID and name != "crmid":
         raise errors.invalid_parameter(name, f"must have at most {LONGEST_ID} characters")
     if _CONTROL.search(value):

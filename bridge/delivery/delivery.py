@@ -1,139 +1,118 @@
 """Delivery: from an admitted trigger to the desktops, and what became of it, told to whoever waits."""
 
 import asyncio
-import heapq
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import Literal
 
 import msgspec
 
 from bridge.broker.port import Audience, Broker, Message, Ticket
-from bridge.delivery.lifecycle import FINAL, OPEN, Copies, Status, expires, may_follow
+from bridge.delivery import desks, lifecycle
+from bridge.delivery.claims import Claims, Refused, Taken
+from bridge.delivery.desks import Desks, Moved, Told
+from bridge.delivery.lifecycle import FINAL, OPEN, Status, may_follow
+from bridge.delivery.live import LivePop, LivePops
+from bridge.ledger.ledger import Ledger
+from bridge.records.records import Agent, Records, State, Unchanged
 from bridge.words import errors, pop, times, topics
+from bridge.words.ledger import Entry, Remembered, Step, Unavailable
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Delivery as Bounds
-from bridge.words.trigger import Trigger
+from bridge.words.trigger import Channel, Trigger
 
 LARGEST_PAYLOAD = 131_072
-HEEDED = 600.0  # seconds after its time in which a desktop that has a pop may still tell of it
 
 log = logging.getLogger("popbridge.delivery")
 
-Agent = tuple[str, str]
+Until = Literal["shown", "delivered"]
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the caller is told. `popid` is None for a dry run."""
 
-    popid: str | None
+    popid: str | None = None
     status: Status
     topic: str
     receivers: int
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What a desktop says of a pop on its ACK topic."""
-
-    popid: str
-    outcome: Literal["shown", "unchanged", "refused"]
-    suspended: str | None = None
     reason: str | None = None
+    holder: str | None = None
+    suspended: str | None = None
 
 
-class LivePop:
-    """One pop while it matters: open, or delivered and not yet told of. The broker tells it of its copies."""
-
-    __slots__ = ("_house", "accepted", "agent", "changed", "copies", "expires", "message", "past", "popid", "status")
-
-    def __init__(self, house: "Delivery", popid: str, agent: Agent, message: Message, ttl: float) -> None:
-        self._house = house
-        self.popid = popid
-        self.agent = agent
-        self.message = message
-        self.accepted = house.now()
-        self.expires = self.accepted + ttl
-        self.status = Status.HELD
-        self.copies = Copies()
-        self.changed: asyncio.Event | None = None
-        self.past = False  # its time is over, and a desktop has it
-
-    def written(self, qos: int) -> None:
-        """See `Watcher`."""
-        self.copies.written = True
-        self.copies.unproven = self.copies.unproven or qos == 0
-        self._house.settle(self)
-
-    def acknowledged(self) -> None:
-        """See `Watcher`."""
-        self.copies.awaiting -= 1
-        self._house.move(self, Status.DELIVERED)
-
-    def lost(self) -> None:
-        """See `Watcher`."""
-        self.copies.awaiting -= 1
-        self._house.settle(self)
-
-    def stale(self) -> bool:
-        """See `Watcher`."""
-        return self._house.now() >= self.expires or self.status in FINAL
+Remember = Callable[[Outcome], Remembered | None]
 
 
 class Delivery:
-    """The flow. Holds what no desktop has heard, within the bounds of `delivery`; nothing here outlives the process."""
+    """The flow: admit, claim, record, publish; then whatever the broker and the desktops tell of it."""
 
-    def __init__(self, broker: Callable[[], Broker], bounds: Bounds, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        broker: Callable[[], Broker],
+        ledger: Ledger,
+        records: Records,
+        claims: Claims,
+        desks_: Desks,
+        bounds: Bounds,
+        now: Callable[[], float],
+    ) -> None:
         self._broker = broker
-        self._bounds = bounds
+        self._ledger = ledger
+        self._records = records
+        self._claims = claims
+        self._desks = desks_
+        self.live = LivePops(bounds)
         self.now = now
-        self._live: OrderedDict[str, LivePop] = OrderedDict()
-        self._held: dict[Agent, OrderedDict[str, LivePop]] = {}
-        self._open: dict[Agent, int] = {}
-        self._due: list[tuple[float, str]] = []
         self._awake: dict[Agent, None] = {}
         self._wake = asyncio.Event()
-        self._next_due = asyncio.Event()
         self._stopping = False
-        self.open = 0
-        self.counted: dict[str, int] = {status.value: 0 for status in Status} | {"accepted": 0}
+        self.counted: dict[str, int] = {status.value: 0 for status in Status}
 
-    async def deliver(self, trigger: Trigger, traceparent: str | None = None) -> tuple[Outcome, LivePop | None]:
-        """Publish one trigger's pop exactly once and say what became of it at once."""
+    async def deliver(
+        self, trigger: Trigger, credential: str, identity: bytes | None, remember: Remember | None = None
+    ) -> tuple[Outcome, LivePop | None]:
+        """Record one trigger's pop and publish it exactly once; say what became of it at once.
+
+        `identity` is what the duplicate guard knows it by; `remember` makes the answer to an idempotency key, which
+        is committed with the pop. Raises `payload_too_large` or `overloaded`: then nothing was recorded or published.
+        """
         now = self.now()
-        document = pop.Pop(
-            popid=pop.new_id(now),
-            event=trigger.event,
-            agentid=trigger.agentid,
-            crmid=trigger.crmid,
-            ctiid=trigger.ctiid,
-            sent=times.stamp(now),
-            expires=times.stamp(now + trigger.ttl),
-            ack=topics.ack(trigger.customer, trigger.agentid),
-            traceparent=traceparent,
-            data=trigger.data,
-        )
-        payload = pop.encode(document)
+        popid = pop.new_id(now)
+        agent = (trigger.customer, trigger.agentid)
+        payload = pop.encode(_document(trigger, popid, now))
         if len(payload) > LARGEST_PAYLOAD:
             raise errors.payload_too_large("The payload to be published", len(payload), LARGEST_PAYLOAD)
-        broker = self._broker()
+        receivers = self._broker().desktops(trigger.topic)
+        reference = (trigger.reference or popid) if trigger.channel is Channel.CLOUD else None
         if trigger.controls.dryrun:
-            receivers = broker.desktops(trigger.topic)
-            return Outcome(None, Status.SENT if receivers else Status.HELD, trigger.topic, receivers), None
-        agent = (trigger.customer, trigger.agentid)
-        self._admit(agent)
-        live = LivePop(self, document.popid, agent, Message(trigger.topic, payload), trigger.ttl)
-        self._live[live.popid] = live
-        self._remind(live)
-        self.counted["accepted"] += 1
-        receivers = await self._publish(live, Audience.EVERYBODY)
-        return Outcome(live.popid, live.status, trigger.topic, receivers), live
+            return self._foretold(agent, reference, trigger.topic, receivers), None
+        self.live.see_room(agent)
+        if self._ledger.behind:
+            raise errors.overloaded("The ledger cannot keep up")
+        live = LivePop(self, popid, agent, Message(trigger.topic, payload), now, now + trigger.ttl, reference)
+        decided = self._decide(live, trigger.refusal, receivers)
+        await self._record(live, trigger, credential, identity, payload, decided, remember)
+        if decided is not None:
+            self.counted[decided] += 1
+            live.status = decided
+            self._tell_failure(live, trigger.campaign)
+            return _outcome(live, receivers), None
+        self.live.add(live, self.now())
+        return _outcome(live, await self._publish(live, Audience.EVERYBODY)), live
 
-    async def wait(self, live: LivePop, seconds: float, until: Literal["shown", "delivered"]) -> tuple[Status, int]:
-        """Wait until the pop got as far as the caller asks, or time is up.
+    def duplicate(self, trigger: Trigger, first: str) -> Outcome:
+        """Say of a trigger whose twin was popped a moment ago what became of that one."""
+        receivers = self._broker().desktops(trigger.topic)
+        live = self.live.get(first)
+        status = live.status if live is not None else Status.EXPIRED
+        return Outcome(popid=first, status=status, topic=trigger.topic, receivers=receivers)
 
-        Give the status reached, and the milliseconds since the trigger was accepted.
-        """
+    def outcome(self, live: LivePop, receivers: int) -> Outcome:
+        """Say what became of a pop so far; `receivers` is of its first publication."""
+        return _outcome(live, receivers)
+
+    async def wait(self, live: LivePop, seconds: float, until: Until) -> int:
+        """Wait until the pop got as far as asked, or time is up; give the milliseconds since its acceptance."""
         enough = FINAL | {Status.DELIVERED} if until == "delivered" else FINAL
         live.changed = live.changed or asyncio.Event()
         try:
@@ -143,71 +122,108 @@ class Delivery:
                     await live.changed.wait()
         except TimeoutError:
             pass
-        return live.status, max(0, round((self.now() - live.accepted) * 1000))
+        return max(0, round((self.now() - live.accepted) * 1000))
 
-    @property
-    def accepting(self) -> bool:
-        """Whether there is room for another pop."""
-        return self.open < self._bounds.max_open
+    async def recall(self, live: LivePop) -> None:
+        """Withdraw a pop, before or after it was delivered; raise `too_late` once it is shown, refused or expired."""
+        if live.status in lifecycle.TOO_LATE:
+            raise errors.too_late(live.status)
+        was_sent = live.was_sent
+        self._give_back(live)
+        self.move(live, Status.RECALLED)
+        if was_sent:
+            await self._desks.recall(live.agent, live.popid)
+
+    async def take_up(self) -> None:
+        """Hold again what was open when the process ended; each agent's records wait for it as for one who left."""
+        for record in sorted(await self._ledger.records(), key=lambda kept: kept.at):
+            self._records.restore((record.customer, record.agent), record.reference, State(record.state))
+            self._desks.left((record.customer, record.agent))
+        for entry, status in await self._ledger.take_up(self.now()):
+            live = LivePop(
+                self,
+                entry.popid,
+                (entry.customer, entry.agent),
+                Message(entry.topic, entry.payload),
+                entry.sent,
+                entry.expires,
+                (entry.reference or entry.popid) if entry.channel == Channel.CLOUD else None,
+            )
+            live.status = Status(status)
+            live.was_sent = live.status is not Status.HELD
+            self.live.add(live, self.now())
+            if live.status in OPEN:
+                self.settle(live)
 
     def answer_waits(self) -> None:
         """Let every wait end with what is known: the bridge stops."""
         self._stopping = True
-        for live in self._live.values():
+        for live in self.live.every():
             if live.changed is not None:
                 live.changed.set()
 
-    def move(self, live: LivePop, status: Status) -> None:
+    def move(self, live: LivePop, status: Status, detail: str = "") -> None:
         """Take one step of a pop's life; a step that the lifecycle does not know changes nothing."""
         before = live.status
         if status is before or not may_follow(before, status):
             return
         live.status = status
-        self.counted[status.value] += 1
-        if before in OPEN and status not in OPEN and not live.past:
-            self._close(live)
+        self.counted[status] += 1
+        self._ledger.note(live.popid, status, self.now(), detail, final=status in FINAL)
+        if before in OPEN and status not in OPEN:
+            self.live.close(live)
         if live.changed is not None:
             live.changed.set()
 
     def settle(self, live: LivePop) -> None:
-        """Tell `held` or `sent` anew after one of the copies changed."""
+        """See `Flow`: tell `held` or `sent` anew after one of the copies changed."""
+        if live.status not in OPEN:
+            return
         status = live.copies.after(live.status)
+        live.was_sent = live.was_sent or live.copies.written or live.copies.unproven
         if status is Status.HELD and not live.copies.awaiting:
             live.copies.written = False
-            self._held.setdefault(live.agent, OrderedDict())[live.popid] = live
+            self._give_back(live)
+            self.live.hold(live)
             self._rouse(live.agent)
         self.move(live, status)
+
+    def acknowledged(self, live: LivePop) -> None:
+        """See `Flow`."""
+        self.move(live, Status.DELIVERED)
 
     def listening(self, principal: Principal, filters: Collection[str]) -> None:
         """See `Listener`: what was held for this agent may go out now."""
         del filters
         if principal.role is Role.DESKTOP and principal.agent is not None:
-            self._rouse((principal.customer, principal.agent))
+            agent = (principal.customer, principal.agent)
+            self._ledger.seen(*agent, self.now())
+            self._desks.came(agent)
+            self._rouse(agent)
 
     def left(self, principal: Principal, remaining: int) -> None:
-        """See `Listener`: the copies tell of themselves."""
+        """See `Listener`."""
+        if principal.agent is not None:
+            agent = (principal.customer, principal.agent)
+            self._ledger.seen(*agent, self.now())
+            if not remaining:
+                self._desks.left(agent)
 
     def arrived(self, principal: Principal, topic: str, payload: bytes, ticket: Ticket) -> bool:
-        """See `Listener`: a desktop tells of a pop; what does not fit is one WARN line and changes nothing."""
+        """See `Listener`: a desktop tells of a pop or a record; what does not fit is one WARN line."""
         del ticket
-        if principal.role is not Role.DESKTOP or not topic.startswith("ACK/"):
+        if principal.role is not Role.DESKTOP or principal.agent is None or not topic.startswith("ACK/"):
             return False
-        try:
-            told = msgspec.json.decode(payload, type=Told)
-        except msgspec.DecodeError:
-            if not _says_something_else(payload):
-                log.warning("agent %r of %s: a message on its ACK topic is none", principal.agent, principal.customer)
-            return False
-        live = self._live.get(told.popid)
-        if live is None or live.agent != (principal.customer, principal.agent) or not _was_sent(live):
-            log.warning(
-                "agent %r of %s: %s for a pop that was not sent to it, or is done",
-                principal.agent,
-                principal.customer,
-                told.outcome,
-            )
-            return False
-        self.move(live, Status(told.outcome))
+        agent = (principal.customer, principal.agent)
+        match desks.read(payload):
+            case Told() as told:
+                self._told(agent, told)
+            case Moved() as moved:
+                self._desks.moved(agent, moved)
+            case None:
+                log.warning("agent %r of %s: a message on its ACK topic is none", agent[1], agent[0])
+            case _:
+                pass
         return False
 
     async def run(self) -> None:
@@ -215,23 +231,109 @@ class Delivery:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._release(), name="delivery: release")
             group.create_task(self._expire(), name="delivery: expire")
+            group.create_task(self._desks.run(), name="delivery: desks")
 
-    def _admit(self, agent: Agent) -> None:
-        if not self.accepting:
-            raise errors.overloaded("Too many pops are held or unacknowledged")
-        if self._open.get(agent, 0) >= self._bounds.max_open_per_agent:
-            raise errors.overloaded("Too many pops of this agent are held or unacknowledged")
-        # Delivered pops are kept for what a desktop may yet say of them; the oldest give way.
-        if len(self._live) >= 2 * self._bounds.max_open:
-            self._forget_oldest()
-        self.open += 1
-        self._open[agent] = self._open.get(agent, 0) + 1
+    def _told(self, agent: Agent, told: Told) -> None:
+        live = self.live.get(told.popid)
+        if (
+            live is None
+            or live.agent != agent
+            or not live.was_sent
+            or not may_follow(live.status, Status(told.outcome))
+        ):
+            log.warning(
+                "agent %r of %s: %s for a pop that was not sent to it, or is done", agent[1], agent[0], told.outcome
+            )
+            return
+        live.reason, live.suspended = told.reason, told.suspended
+        if told.outcome == "refused":
+            self._give_back(live)
+            log.warning("pop %s for agent %r was refused by the desktop: %s", live.popid, agent[1], told.reason)
+        self.move(live, Status(told.outcome), told.reason or told.suspended or "")
+        self._desks.opened(agent, live.popid)
 
-    def _forget_oldest(self) -> None:
-        for popid, live in self._live.items():
-            if live.past or live.status not in OPEN:
-                del self._live[popid]
-                return
+    def _foretold(self, agent: Agent, reference: str | None, topic: str, receivers: int) -> Outcome:
+        verdict = self._claims.judge(agent, reference) if reference is not None else None
+        if isinstance(verdict, Refused):
+            return Outcome(
+                status=Status.REFUSED, topic=topic, receivers=receivers, reason=verdict.reason, holder=verdict.holder
+            )
+        if isinstance(verdict, Unchanged):
+            return Outcome(status=Status.UNCHANGED, topic=topic, receivers=receivers)
+        return Outcome(status=Status.SENT if receivers else Status.HELD, topic=topic, receivers=receivers)
+
+    def _decide(self, live: LivePop, refusal: str | None, receivers: int) -> Status | None:
+        """Say what ends the pop before it is published, if anything does; a pop to be held only has to look hopeful."""
+        if refusal is not None:
+            live.reason = refusal
+            return Status.REFUSED
+        if receivers or live.reference is None:
+            return self._claim(live)
+        verdict = self._claims.judge(live.agent, live.reference)
+        if isinstance(verdict, Refused):
+            live.reason, live.holder = verdict.reason, verdict.holder
+            return Status.REFUSED
+        return None
+
+    def _claim(self, live: LivePop) -> Status | None:
+        """Take what a Cloud pop needs; give the status that ends it where it cannot be had."""
+        if live.reference is None:
+            return None
+        match self._claims.take(live.agent, live.reference):
+            case Taken() as taken:
+                live.taken = taken
+                self._desks.opening(live.agent, live.popid)
+                return None
+            case Unchanged():
+                return Status.UNCHANGED
+            case Refused(reason, holder):
+                live.reason, live.holder = reason, holder
+                return Status.REFUSED
+
+    def _give_back(self, live: LivePop) -> None:
+        if live.taken is not None and live.reference is not None:
+            taken, live.taken = live.taken, None
+            self._claims.give_back(live.agent, live.reference, taken)
+            self._desks.opened(live.agent, live.popid)
+
+    async def _record(
+        self,
+        live: LivePop,
+        trigger: Trigger,
+        credential: str,
+        identity: bytes | None,
+        payload: bytes,
+        decided: Status | None,
+        remember: Remember | None,
+    ) -> None:
+        """Commit the pop to the ledger before anybody hears of it."""
+        steps = [Step(Status.ACCEPTED, live.accepted)]
+        if decided is not None:
+            live.status = decided
+            steps.append(Step(decided, live.accepted, " ".join(filter(None, (live.reason, live.holder)))))
+        entry = Entry(
+            popid=live.popid,
+            customer=trigger.customer,
+            agent=trigger.agentid,
+            channel=trigger.channel,
+            event=trigger.event,
+            campaign=trigger.campaign,
+            reference=trigger.reference,
+            topic=trigger.topic,
+            payload=payload,
+            sent=live.accepted,
+            expires=live.expires,
+            key=credential,
+            fingerprint=identity,
+        )
+        try:
+            answer = remember(_outcome(live, 0)) if remember else None
+            await self._ledger.accept(entry, steps, answer, final=decided is not None)
+        except Unavailable as unavailable:
+            self._give_back(live)
+            log.warning("the ledger cannot be written: %s", unavailable)
+            raise errors.overloaded("The pop could not be recorded") from None
+        self.counted[Status.ACCEPTED] += 1
 
     async def _publish(self, live: LivePop, audience: Audience) -> int:
         receipt = await self._broker().publish(live.message, audience, live)
@@ -242,36 +344,20 @@ class Delivery:
         return receipt.desktops
 
     def _rouse(self, agent: Agent) -> None:
-        if agent in self._held:
-            self._awake[agent] = None
-            self._wake.set()
+        self._awake[agent] = None
+        self._wake.set()
 
-    def _close(self, live: LivePop) -> None:
-        self.open -= 1
-        left = self._open[live.agent] - 1
-        if left:
-            self._open[live.agent] = left
-        else:
-            del self._open[live.agent]
-        self._unhold(live)
-        # It will not be sent again: what it carried need not stay.
-        live.message = Message(live.message.topic, b"")
-
-    def _remind(self, live: LivePop) -> None:
-        if len(self._due) > 2 * len(self._live) + 1000:
-            self._due = [
-                (other.expires + (HEEDED if other.past else 0), other.popid) for other in self._live.values()
-            ]
-            heapq.heapify(self._due)
-        else:
-            heapq.heappush(self._due, (live.expires, live.popid))
-        if self._due[0][1] == live.popid:
-            self._next_due.set()
-
-    def _unhold(self, live: LivePop) -> None:
-        held = self._held.get(live.agent)
-        if held is not None and held.pop(live.popid, None) is not None and not held:
-            del self._held[live.agent]
+    def _tell_failure(self, live: LivePop, campaign: str | None) -> None:
+        if live.status is Status.REFUSED:
+            log.warning(
+                "pop %s for agent %r of %s, campaign %r: refused, %s%s",
+                live.popid,
+                live.agent[1],
+                live.agent[0],
+                campaign,
+                live.reason,
+                f" (open at agent {live.holder!r})" if live.holder else "",
+            )
 
     async def _release(self) -> None:
         while True:
@@ -279,44 +365,70 @@ class Delivery:
             self._wake.clear()
             awake, self._awake = self._awake, {}
             for agent in awake:
-                for live in list(self._held.get(agent, {}).values()):
+                for live in self.live.held(agent):
                     if not live.stale() and self._broker().desktops(live.message.topic):
-                        self._unhold(live)
-                        await self._publish(live, Audience.DESKTOPS)
+                        await self._release_one(live)
+
+    async def _release_one(self, live: LivePop) -> None:
+        decided = self._claim(live)
+        if decided is None:
+            self.live.unhold(live)
+            await self._publish(live, Audience.DESKTOPS)
+            return
+        self.move(live, decided, " ".join(filter(None, (live.reason, live.holder))))
+        self._tell_failure(live, None)
+        if decided is Status.REFUSED and live.reference is not None:
+            await self._desks.refuse(live.agent, live.reference, live.reason or "")
 
     async def _expire(self) -> None:
         while True:
-            self._next_due.clear()
-            while self._due and self._due[0][0] <= self.now():
-                live = self._live.get(heapq.heappop(self._due)[1])
-                if live is None:
-                    continue
-                if live.past or live.status in FINAL:
-                    del self._live[live.popid]
-                elif expires(live.status, live.copies):
-                    del self._live[live.popid]
+            self.live.nearer.clear()
+            while (live := self.live.due(self.now())) is not None:
+                if lifecycle.expires(live.status, live.copies):
+                    self._give_back(live)
                     self.move(live, Status.EXPIRED)
+                    if live.reference is not None:
+                        log.warning("pop %s for agent %r expired", live.popid, live.agent[1])
+                    self.live.forget(live)
                 else:
-                    if live.status in OPEN:
-                        self._close(live)
-                    live.past = True
-                    heapq.heappush(self._due, (live.expires + HEEDED, live.popid))
-            pause = max(self._due[0][0] - self.now(), 0.01) if self._due else None
+                    # It keeps its status, nobody has to take it up again; a desktop may yet say what it did with it.
+                    self.live.close(live)
+                    self._ledger.close(live.popid)
+                    self._desks.opened(live.agent, live.popid)
+            due = self.live.next_due()
             try:
-                async with asyncio.timeout(pause):
-                    await self._next_due.wait()
+                async with asyncio.timeout(None if due is None else max(due - self.now(), 0.01)):
+                    await self.live.nearer.wait()
             except TimeoutError:
                 continue
 
 
-def _was_sent(live: LivePop) -> bool:
-    return live.copies.written or live.copies.unproven or live.status not in OPEN
+def _document(trigger: Trigger, popid: str, now: float) -> pop.Pop:
+    return pop.Pop(
+        popid=popid,
+        event=trigger.event,
+        agentid=trigger.agentid,
+        crmid=trigger.crmid,
+        ctiid=trigger.ctiid,
+        campaign=trigger.campaign,
+        reference=trigger.reference,
+        sent=times.stamp(now),
+        expires=times.stamp(now + trigger.ttl),
+        ack=topics.ack(trigger.customer, trigger.agentid),
+        traceparent=trigger.traceparent,
+        fields=trigger.fields,
+        variables=trigger.variables,
+        data=trigger.data,
+    )
 
 
-def _says_something_else(payload: bytes) -> bool:
-    """Know the other messages of CONTRACT 5 on this topic: a record's state, and the desktop's will."""
-    try:
-        said = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
-    except msgspec.DecodeError:
-        return False
-    return said.keys() in ({"record", "state"}, {"desktop", "state"})
+def _outcome(live: LivePop, receivers: int) -> Outcome:
+    return Outcome(
+        popid=live.popid,
+        status=Status.HELD if live.status is Status.ACCEPTED else live.status,
+        topic=live.message.topic,
+        receivers=receivers,
+        reason=live.reason,
+        holder=live.holder,
+        suspended=live.suspended,
+    )

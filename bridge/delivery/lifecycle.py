@@ -8,32 +8,39 @@ import msgspec
 class Status(StrEnum):
     """How far a pop got."""
 
+    ACCEPTED = "accepted"  # committed to the ledger
     HELD = "held"  # no desktop has a copy
     SENT = "sent"  # written to at least one desktop
     DELIVERED = "delivered"  # a desktop's PUBACK arrived
     SHOWN = "shown"  # a desktop says that it opened it
     UNCHANGED = "unchanged"  # its record was open already
-    REFUSED = "refused"  # a desktop says that it did not open it
+    REFUSED = "refused"  # the bridge, or a desktop, says why it was not opened
     EXPIRED = "expired"  # nobody had it in time
+    RECALLED = "recalled"  # withdrawn before it was shown
 
 
 # What may follow what: a later word never gives way to an earlier one, but for `sent` when every connection that
-# had a copy is gone.
+# had a copy is gone. A desktop may still show what another one refused.
 _AFTER: dict[Status, frozenset[Status]] = {
-    Status.HELD: frozenset(Status) - {Status.HELD},
-    Status.SENT: frozenset(Status) - {Status.SENT},
-    Status.DELIVERED: frozenset({Status.SHOWN, Status.UNCHANGED, Status.REFUSED}),
+    Status.ACCEPTED: frozenset(Status) - {Status.ACCEPTED},
+    Status.HELD: frozenset(Status) - {Status.ACCEPTED, Status.HELD},
+    Status.SENT: frozenset(Status) - {Status.ACCEPTED, Status.SENT},
+    Status.DELIVERED: frozenset({Status.SHOWN, Status.UNCHANGED, Status.REFUSED, Status.RECALLED}),
     Status.SHOWN: frozenset(),
-    Status.UNCHANGED: frozenset(),
+    Status.UNCHANGED: frozenset({Status.SHOWN}),
     Status.REFUSED: frozenset({Status.SHOWN}),
     Status.EXPIRED: frozenset(),
+    Status.RECALLED: frozenset(),
 }
 
-OPEN = frozenset({Status.HELD, Status.SENT})
+OPEN = frozenset({Status.ACCEPTED, Status.HELD, Status.SENT})
 """A pop in one of these still has to reach a desktop."""
 
-FINAL = frozenset({Status.SHOWN, Status.UNCHANGED, Status.REFUSED, Status.EXPIRED})
+FINAL = frozenset({Status.SHOWN, Status.UNCHANGED, Status.REFUSED, Status.EXPIRED, Status.RECALLED})
 """A wait ends at one of these."""
+
+TOO_LATE = frozenset({Status.SHOWN, Status.UNCHANGED, Status.EXPIRED, Status.REFUSED})
+"""A pop in one of these cannot be recalled."""
 
 
 def may_follow(status: Status, following: Status) -> bool:

@@ -13,7 +13,7 @@ _REFUSED = {
 }
 
 
-def why(steps: Sequence[Step], topic: str) -> str:
+def why(steps: Sequence[Step], topic: str) -> str:  # noqa: PLR0911 - one sentence a status
     """Tell the pop's story from its steps, oldest first."""
     if not steps:
         return "Nothing is known of this pop."

@@ -12,9 +12,16 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "S
 _PROBLEM = "application/problem+json"
 
 
-def ok(answer: Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer 200 with a flat JSON object."""
-    return web.Response(body=_ENCODE(answer), content_type="application/json", headers=_HEADERS | dict(headers or {}))
+def ok(answer: msgspec.Struct | Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer 200 with a JSON object."""
+    return json(200, _ENCODE(answer), headers)
+
+
+def json(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with JSON that is spelled already."""
+    return web.Response(
+        status=status, body=body, content_type="application/json", headers=_HEADERS | dict(headers or {})
+    )
 
 
 def text(body: bytes, content_type: str) -> web.Response:

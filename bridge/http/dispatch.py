@@ -25,6 +25,15 @@ class Route(msgspec.Struct, frozen=True):
     allow: str = "GET, HEAD, OPTIONS"
 
 
+class Below(msgspec.Struct, frozen=True):
+    """Every path below one: the handler gets what stands behind it, as it came."""
+
+    name: str
+    handler: Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
+    methods: tuple[str, ...] = ("GET",)
+    allow: str = "GET, HEAD, OPTIONS"
+
+
 def connect_routes(door: connect.Connect) -> dict[str, Route]:
     """List the paths of the Connect API."""
     return {
@@ -41,16 +50,18 @@ class Dispatch:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._settings = settings
         self._routes: Mapping[str, Route] = {}
+        self._below: Mapping[str, Below] = {}
         self.answered: Counter[tuple[str, str]] = Counter()
 
-    def open(self, routes: Mapping[str, Route]) -> None:
-        """Open the doors at these paths, spelled in lower case without a trailing slash."""
+    def open(self, routes: Mapping[str, Route], below: Mapping[str, Below]) -> None:
+        """Open the doors at these paths, spelled in lower case without a trailing slash, and below others."""
         self._routes = routes
+        self._below = below
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         path = target.path_of(request)
-        route = self._routes.get(path) or self._routes.get(path.lower().rstrip("/") or "/")
+        route = self._routes.get(path) or self._find(path)
         origin: str | None = None
         try:
             origin = origins.foreign(request, self._settings().customers)
@@ -66,6 +77,20 @@ class Dispatch:
                 response.force_close()
         self.answered[route.name if route else "none", str(response.status)] += 1
         return response
+
+    def _find(self, path: str) -> Route | None:
+        plain = path.lower().rstrip("/") or "/"
+        if plain in self._routes:
+            return self._routes[plain]
+        head, _, rest = path.rstrip("/").rpartition("/")
+        below = self._below.get(f"{head.lower()}/")
+        if below is None:
+            return None
+        return Route(below.name, partial(_behind, below, rest), below.methods, below.allow)
+
+
+async def _behind(below: Below, rest: str, request: web.BaseRequest) -> web.StreamResponse:
+    return await below.handler(request, rest)
 
 
 async def _answer(route: Route | None, request: web.BaseRequest, origin: str | None) -> web.StreamResponse:

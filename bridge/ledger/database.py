@@ -13,8 +13,8 @@ from typing import Self, TypeVar
 import aiosqlite
 import msgspec
 
-from bridge.words.ledger import Ledger as Bounds
 from bridge.words.ledger import Trouble, Unavailable
+from bridge.words.settings import Ledger as Bounds
 
 Value = str | bytes | float | None
 

@@ -24,7 +24,7 @@ from bridge.words.ledger import (
     Trouble,
     Unavailable,
 )
-from bridge.words.ledger import Ledger as Bounds
+from bridge.words.settings import Ledger as Bounds
 
 PURGED_EVERY = 10.0
 LOG_MOVED_EVERY = 1.0
@@ -146,7 +146,7 @@ class Ledger:
         await self._writer.settled()
         return await queries.pop(self._database, popid, customer)
 
-    async def pops(  # noqa: PLR0917 - they are the parameters of the list
+    async def pops(
         self,
         customer: str,
         agent: str | None = None,

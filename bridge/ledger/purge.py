@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bridge.ledger import queries
 from bridge.ledger.database import Database
-from bridge.words.ledger import Ledger as Bounds
+from bridge.words.settings import Ledger as Bounds
 
 BATCH = 500
 ANSWERS_KEPT = 86_400.0

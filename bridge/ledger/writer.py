@@ -10,7 +10,7 @@ from bridge.ledger import queries
 from bridge.ledger.database import Database, UnfitError
 from bridge.ledger.group import WRITE, Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
-from bridge.words.ledger import Ledger as Bounds
+from bridge.words.settings import Ledger as Bounds
 
 PACE = 0.002  # seconds from group to group at least: each costs the event loop as much as some twenty pops
 TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier

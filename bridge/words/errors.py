@@ -55,6 +55,9 @@ TABLE: Mapping[str, Problem] = {
         Problem(404, "unknown_crmid", "The CRM instance is unknown", "Use the host name of a CRM instance listed in broker.yaml."),
         Problem(404, "unknown_event", "The event is unknown", _CHECKS),
         Problem(405, "method_not_allowed", "The method is not allowed here", "Use one of the methods in the Allow header."),
+        Problem(409, "idempotency_in_flight", "The first request is still at work", "Ask again in a moment with the same key."),
+        Problem(409, "too_late", "The pop is over", "Nothing is to be done: it was shown, refused or expired already."),
+        Problem(422, "idempotency_mismatch", "The key belongs to another request", "Use a new idempotency key for a new request."),
         Problem(408, "request_timeout", "The request did not arrive in time", "Send the whole body within the time allowed."),
         Problem(413, "payload_too_large", "The request is too large", "Send less interaction data."),
         Problem(414, "uri_too_long", "The request line is too long", "Send the parameters by POST in the body."),
@@ -72,6 +75,9 @@ _KINDS = {
     Role.OBSERVER: "an observer token",
     Role.FEED: "a feed token",
     Role.ADMIN: "an admin token",
+    Role.CLOUD: "an IdToken of the Cloud API",
+    Role.ACCESS: "an AccessToken of the Cloud API",
+    Role.REFRESH: "a RefreshToken of the Cloud API",
 }
 
 ADVICE = _CHECKS
@@ -154,6 +160,26 @@ def wrong_kind(roles: Iterable[Role]) -> Fault:
 def method_not_allowed(method: str, allowed: str) -> Fault:
     """The path exists, the method does not."""
     return Fault("method_not_allowed", f"{method[:20]} is not allowed here; {allowed} are.", headers={"Allow": allowed})
+
+
+def not_found(what: str) -> Fault:
+    """There is no such thing, or it is another customer's."""
+    return Fault("not_found", f"{what}.")
+
+
+def too_late(status: str) -> Fault:
+    """A pop cannot be recalled any more."""
+    return Fault("too_late", f"The pop is {status}.")
+
+
+def idempotency_in_flight() -> Fault:
+    """The same key is at work."""
+    return Fault("idempotency_in_flight", "A request with this idempotency key is still at work.")
+
+
+def idempotency_mismatch() -> Fault:
+    """The same key came with another request."""
+    return Fault("idempotency_mismatch", "This idempotency key was used for a request that said something else.")
 
 
 def overloaded(why: str) -> Fault:

@@ -4,30 +4,10 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from bridge.words.settings import Duration, Size
-
 Trouble = Literal["full", "busy", "broken"]
 """Why nothing can be written: no space left, somebody else keeps the file locked, or anything else."""
 
 T = TypeVar("T")
-
-
-class Ledger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`ledger`: what is remembered of pops, for how long, and how safely.
-
-    `synchronous: normal` survives the death of the process (kill -9, a bug); when the whole machine loses power, the
-    last moments before may be lost, never the file. `full` waits for the disk with every group of pops and survives
-    that too.
-    """
-
-    synchronous: Literal["normal", "full"] = "normal"
-    retention: Duration = Duration(30 * 86_400.0)  # a pop and its steps are forgotten after this
-    max_pops: int = 5_000_000  # more: the oldest are forgotten earlier
-    payloads: Duration = Duration(3_600.0)  # how long the document of a pop that is done stays
-    max_answers: int = 1_000_000  # answers remembered for idempotency; more: the oldest are forgotten earlier
-    max_waiting: int = 50_000  # pops and steps waiting to be written; more: 503 overloaded
-    max_waiting_bytes: Size = Size(64 * 1024 * 1024)  # the same in bytes
-    busy_timeout: Duration = Duration(2.0)  # how long to wait for another process's lock; then 503 overloaded
 
 
 class Unavailable(Exception):  # noqa: N818 - it becomes an answer

@@ -25,8 +25,8 @@ class Pop(msgspec.Struct, kw_only=True, omit_defaults=True):
     expires: str
     ack: str
     traceparent: str | None = None
-    fields: dict[str, object] | None = None
-    variables: dict[str, object] | None = None
+    fields: dict[str, msgspec.Raw] | None = None
+    variables: dict[str, msgspec.Raw] | None = None
     data: dict[str, msgspec.Raw]
 
 

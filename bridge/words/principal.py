@@ -13,6 +13,9 @@ class Role(StrEnum):
     OBSERVER = "observer"  # reads everything of its customer
     FEED = "feed"  # publishes CloudSync events
     ADMIN = "admin"  # reads and steers everything of its customer
+    CLOUD = "cloud"  # an IdToken: pops by the Cloud API
+    ACCESS = "access"  # an AccessToken, which the vendor's answer has: opens nothing
+    REFRESH = "refresh"  # gives new Cloud API tokens, once
 
 
 class Principal(msgspec.Struct, frozen=True):

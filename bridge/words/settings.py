@@ -96,6 +96,25 @@ class Delivery(_Section, frozen=True, kw_only=True):
 
     max_open: int = 100_000  # pops held or unacknowledged; more: 503 overloaded
     max_open_per_agent: int = 1_000  # the same for one agent
+    record_grace: Duration = Duration(30.0)  # a record stays locked so long after its agent's last desktop left
+
+
+class Ledger(_Section, frozen=True, kw_only=True):
+    """`ledger`: what is remembered of pops, for how long, and how safely.
+
+    `synchronous: normal` survives the death of the process (kill -9, a bug); when the whole machine loses power, the
+    last moments before may be lost, never the file. `full` waits for the disk with every group of pops and survives
+    that too.
+    """
+
+    synchronous: Literal["normal", "full"] = "normal"
+    retention: Duration = Duration(30 * 86_400.0)  # a pop and its steps are forgotten after this
+    max_pops: int = 5_000_000  # more: the oldest are forgotten earlier
+    payloads: Duration = Duration(3_600.0)  # how long the document of a pop that is done stays
+    max_answers: int = 1_000_000  # answers remembered for idempotency; more: the oldest are forgotten earlier
+    max_waiting: int = 50_000  # pops and steps waiting to be written; more: 503 overloaded
+    max_waiting_bytes: Size = Size(64 * 1024 * 1024)  # the same in bytes
+    busy_timeout: Duration = Duration(2.0)  # how long to wait for another process's lock; then 503 overloaded
 
 
 class Ttl(_Section, frozen=True, kw_only=True):
@@ -159,6 +178,7 @@ class Customer(_Section, frozen=True, kw_only=True):
     unknown_event: Literal["reject", "warn", "pass"] = "warn"
     require_crmid: bool = True
     duplicate_window: Duration = Duration(3.0)
+    rate_limit: int = 0  # triggers per second and key; 0: no limit
     ttl: Ttl = Ttl()
     origins: list[str] = []
     cloud: Cloud = Cloud()
@@ -169,6 +189,13 @@ class Customer(_Section, frozen=True, kw_only=True):
         return origin.lower() in (listed.lower() for listed in self.origins)
 
 
+class CloudPaths(_Section, frozen=True, kw_only=True):
+    """`cloud`: where the Cloud API answers; the refresh is below the token's path."""
+
+    token_path: str = "/api/cloud/token"  # noqa: S105 - a path
+    pop_path: str = "/api/cloud/pop"
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole of broker.yaml."""
 
@@ -176,4 +203,6 @@ class Settings(_Section, frozen=True, kw_only=True):
     mqtt: Mqtt = Mqtt()
     log: Log = Log()
     delivery: Delivery = Delivery()
+    ledger: Ledger = Ledger()
+    cloud: CloudPaths = CloudPaths()
     customers: dict[str, Customer] = {}

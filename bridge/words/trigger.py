@@ -25,16 +25,26 @@ class Controls(msgspec.Struct, frozen=True):
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):
-    """An admitted trigger. `crmid` and `ctiid` are in the spelling to publish; `data` keeps the caller's spelling."""
+    """An admitted trigger. `refusal` is a reason, known already, why it cannot be popped; `hint` what to change.
+
+    `crmid` and `ctiid` are in the spelling to publish; `data` keeps the caller's spelling.
+    """
 
     channel: Channel
     customer: str
     agentid: str
-    event: str
-    crmid: str | None
-    ctiid: str | None
+    event: str | None = None
+    crmid: str | None = None
+    ctiid: str | None = None
+    campaign: str | None = None
+    reference: str | None = None
     topic: str
     ttl: float
+    fields: dict[str, msgspec.Raw] | None = None
+    variables: dict[str, msgspec.Raw] | None = None
     data: dict[str, msgspec.Raw]
     controls: Controls
-    warnings: list[str]
+    warnings: list[str] = []
+    refusal: str | None = None
+    hint: str | None = None
+    traceparent: str | None = None

@@ -1,0 +1,189 @@
+"""Live: the pops that still matter: open ones, and delivered ones of which a desktop may yet tell."""
+
+import asyncio
+import heapq
+from collections import OrderedDict
+from typing import Protocol
+
+from bridge.broker.port import Message
+from bridge.delivery.claims import Taken
+from bridge.delivery.lifecycle import FINAL, OPEN, Copies, Status
+from bridge.records.records import Agent
+from bridge.words import errors
+from bridge.words.settings import Delivery as Bounds
+
+
+class Flow(Protocol):
+    """Who is told what becomes of a pop's copies."""
+
+    def acknowledged(self, live: "LivePop") -> None:
+        """A desktop's PUBACK arrived."""
+
+    def settle(self, live: "LivePop") -> None:
+        """A copy was written late, or lost."""
+
+    def now(self) -> float:
+        """Give the time, in epoch seconds."""
+
+
+class LivePop:
+    """One pop. The broker tells it of its copies; see `bridge.broker.port.Watcher`."""
+
+    __slots__ = (
+        "_flow",
+        "accepted",
+        "agent",
+        "changed",
+        "copies",
+        "expires",
+        "holder",
+        "message",
+        "popid",
+        "reason",
+        "reference",
+        "status",
+        "suspended",
+        "taken",
+        "was_sent",
+    )
+
+    def __init__(
+        self, flow: Flow, popid: str, agent: Agent, message: Message, sent: float, expires: float, reference: str | None
+    ) -> None:
+        self._flow = flow
+        self.popid = popid
+        self.agent = agent
+        self.message = message
+        self.accepted = sent
+        self.expires = expires
+        self.reference = reference
+        self.status = Status.ACCEPTED
+        self.was_sent = False
+        self.copies = Copies()
+        self.taken: Taken | None = None
+        self.reason: str | None = None
+        self.holder: str | None = None
+        self.suspended: str | None = None
+        self.changed: asyncio.Event | None = None
+
+    def written(self, qos: int) -> None:
+        """See `Watcher`."""
+        self.copies.written = True
+        self.copies.unproven = self.copies.unproven or qos == 0
+        self._flow.settle(self)
+
+    def acknowledged(self) -> None:
+        """See `Watcher`."""
+        self.copies.awaiting -= 1
+        self._flow.acknowledged(self)
+
+    def lost(self) -> None:
+        """See `Watcher`."""
+        self.copies.awaiting -= 1
+        self._flow.settle(self)
+
+    def stale(self) -> bool:
+        """See `Watcher`."""
+        return self.status in FINAL or self._flow.now() >= self.expires
+
+
+class LivePops:
+    """All of them: by popid, the held ones by agent, and by the time when each ends."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self._bounds = bounds
+        self._unfinished: dict[str, LivePop] = {}
+        self._done: OrderedDict[str, LivePop] = OrderedDict()
+        self._held: dict[Agent, OrderedDict[str, LivePop]] = {}
+        self._open: dict[Agent, int] = {}
+        self._due: list[tuple[float, str]] = []
+        self.nearer = asyncio.Event()
+        self.open = 0
+
+    def every(self) -> list[LivePop]:
+        """List them all."""
+        return [*self._unfinished.values(), *self._done.values()]
+
+    def get(self, popid: str) -> LivePop | None:
+        """Find one."""
+        return self._unfinished.get(popid) or self._done.get(popid)
+
+    @property
+    def accepting(self) -> bool:
+        """Whether there is room for another pop."""
+        return self.open < self._bounds.max_open
+
+    def see_room(self, agent: Agent) -> None:
+        """Raise `overloaded` where a bound is reached, of all or of this agent."""
+        if not self.accepting:
+            raise errors.overloaded("Too many pops are held or unacknowledged")
+        if self._open.get(agent, 0) >= self._bounds.max_open_per_agent:
+            raise errors.overloaded("Too many pops of this agent are held or unacknowledged")
+
+    def add(self, live: LivePop, now: float) -> None:
+        """Take one in."""
+        if live.status in OPEN:
+            self._unfinished[live.popid] = live
+            self.open += 1
+            self._open[live.agent] = self._open.get(live.agent, 0) + 1
+        else:
+            self._finish(live)
+        if len(self._due) > 2 * (len(self._unfinished) + len(self._done)) + 1000:
+            done = [other for other in self._done.values() if other.expires > now]
+            self._due = [(other.expires, other.popid) for other in (*self._unfinished.values(), *done)]
+            heapq.heapify(self._due)
+        else:
+            heapq.heappush(self._due, (live.expires, live.popid))
+        if self._due[0][1] == live.popid:
+            self.nearer.set()
+
+    def close(self, live: LivePop) -> None:
+        """Note that a pop need not reach a desktop any more; a desktop may yet say what it did with it."""
+        if self._unfinished.pop(live.popid, None) is None:
+            return
+        self.open -= 1
+        left = self._open[live.agent] - 1
+        if left:
+            self._open[live.agent] = left
+        else:
+            del self._open[live.agent]
+        self.unhold(live)
+        self._finish(live)
+
+    def hold(self, live: LivePop) -> None:
+        """Keep it for the first desktop that listens."""
+        self._held.setdefault(live.agent, OrderedDict())[live.popid] = live
+
+    def unhold(self, live: LivePop) -> None:
+        """Keep it no longer."""
+        held = self._held.get(live.agent)
+        if held is not None and held.pop(live.popid, None) is not None and not held:
+            del self._held[live.agent]
+
+    def held(self, agent: Agent) -> list[LivePop]:
+        """List what is held for an agent, oldest first."""
+        return list(self._held.get(agent, {}).values())
+
+    def due(self, now: float) -> LivePop | None:
+        """Give a pop whose time is over, each once; None where there is none yet."""
+        while self._due and self._due[0][0] <= now:
+            live = self.get(heapq.heappop(self._due)[1])
+            if live is not None:
+                return live
+        return None
+
+    def forget(self, live: LivePop) -> None:
+        """Be done with one whose time is over."""
+        self.close(live)
+        self._done.pop(live.popid, None)
+
+    def next_due(self) -> float | None:
+        """Tell when the next pop's time is over, in epoch seconds."""
+        return self._due[0][0] if self._due else None
+
+    def _finish(self, live: LivePop) -> None:
+        # It will not be sent again: what it carried need not stay. The oldest give way.
+        live.message = Message(live.message.topic, b"")
+        self._done[live.popid] = live
+        if len(self._done) > self._bounds.max_open:
+            self._done.popitem(last=False)

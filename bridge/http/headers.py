@@ -1,0 +1,46 @@
+"""Headers: what the trigger doors read from a request's header fields."""
+
+import re
+
+from aiohttp import web
+
+from bridge.connect import controls
+from bridge.words import errors
+from bridge.words.trigger import Controls
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def read_controls(request: web.BaseRequest, given: dict[str, str]) -> Controls:
+    """Read the controls from `pop_…` parameters and the header fields that say the same."""
+    return controls.read(given, controls.preferred_wait(request.headers.get("Prefer", "")), idempotency_key(request))
+
+
+def preference_applied(request: web.BaseRequest, wanted: Controls) -> dict[str, str]:
+    """Tell which preference was honoured (RFC 7240)."""
+    if wanted.wait and "Prefer" in request.headers:
+        return {"Preference-Applied": f"wait={wanted.wait:g}"}
+    return {}
+
+
+def query(request: web.BaseRequest) -> str:
+    """Give the query as it came: aiohttp's own decoding turns what is not UTF-8 into U+FFFD."""
+    return request.raw_path.partition("#")[0].partition("?")[2]
+
+
+def traceparent(request: web.BaseRequest) -> str | None:
+    """Pass on a W3C trace context that is well-formed; anything else is dropped."""
+    said = request.headers.get("traceparent", "")
+    return said if _TRACEPARENT.fullmatch(said) else None
+
+
+def idempotency_key(request: web.BaseRequest) -> str | None:
+    """Give the idempotency key; two different ones are refused."""
+    keys = {
+        value
+        for name in ("Idempotency-Key", "I-Twilio-Idempotency-Token")
+        for value in request.headers.getall(name, [])
+    }
+    if len(keys) > 1:
+        raise errors.invalid_parameter("Idempotency-Key", "came with two different values")
+    return keys.pop() if keys else None

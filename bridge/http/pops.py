@@ -1,0 +1,114 @@
+"""Pops: the doors where pops, agents and the licence are read, and a pop is recalled."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import unquote_to_bytes
+
+from aiohttp import web
+
+from bridge.connect import forms
+from bridge.delivery.history import History
+from bridge.gate import Gate
+from bridge.http import answers, credentials, headers, origins
+from bridge.words import errors
+from bridge.words.principal import Principal, Role
+from bridge.words.settings import Settings
+
+LISTED, MOST_LISTED = 50, 500
+
+_POPID = re.compile(r"[A-Za-z0-9_-]{16,40}")
+
+
+class Pops:
+    """`/api/pops`, `/api/agents` and `/api/licence`."""
+
+    def __init__(self, settings: Callable[[], Settings], gate: Gate, history: History) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._history = history
+
+    async def list_pops(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer pops, newest first: `agent`, `status`, `since`, `limit`, `cursor`."""
+        principal = self._reader(request, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
+        asked = _asked(request, {"agent", "status", "since", "limit", "cursor"})
+        agent = asked.get("agent")
+        if principal.role is Role.DESKTOP:
+            if agent not in {None, principal.agent}:
+                raise errors.forbidden("A desktop reads its own agent's pops")
+            agent = principal.agent
+        since = _moment(asked["since"]) if "since" in asked else None
+        found = await self._history.pops(
+            principal.customer, agent, asked.get("status"), since, _limit(asked), asked.get("cursor")
+        )
+        return answers.ok(found)
+
+    async def one_pop(self, request: web.BaseRequest, popid: str) -> web.StreamResponse:
+        """Answer one pop, or recall it."""
+        recalling = request.method == "DELETE"
+        roles = (Role.ADMIN,) if recalling else (Role.KEY, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
+        principal = self._reader(request, *roles)
+        if _POPID.fullmatch(popid) is None:
+            raise errors.not_found("There is no such pop")
+        if recalling:
+            await self._history.recall(principal, popid)
+        return answers.ok(await self._history.pop(principal, popid))
+
+    async def list_agents(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer the agents seen in the last 30 days, the one heard of last first."""
+        principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
+        asked = _asked(request, {"limit", "cursor"})
+        found = await self._history.agents(principal.customer, _limit(asked), asked.get("cursor"))
+        return answers.ok(found)
+
+    async def one_agent(self, request: web.BaseRequest, encoded: str) -> web.StreamResponse:
+        """Answer one agent."""
+        principal = self._reader(request, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
+        try:
+            agent = unquote_to_bytes(encoded).decode()
+        except UnicodeDecodeError:
+            raise errors.not_found("There is no such agent") from None
+        if principal.role is Role.DESKTOP and agent != principal.agent:
+            raise errors.forbidden("A desktop reads its own agent")
+        return answers.ok(await self._history.agent(principal.customer, agent))
+
+    async def licence(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer the Cloud API's plugin and licence."""
+        principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
+        cloud = self._settings().customers[principal.customer].cloud
+        return answers.ok(self._history.licence(principal.customer, cloud))
+
+    def _reader(self, request: web.BaseRequest, *roles: Role) -> Principal:
+        principal = self._gate.verify(credentials.of_reader(request), request.remote or "", *roles)
+        customers = self._settings().customers
+        origins.check(request, customers, customers[principal.customer])
+        return principal
+
+
+def _asked(request: web.BaseRequest, known: set[str]) -> Mapping[str, str]:
+    asked: dict[str, str] = {}
+    for name, value in forms.read_urlencoded(headers.query(request), "query"):
+        if name not in known:
+            raise errors.invalid_parameter(name[:40], f"is unknown here; known are {', '.join(sorted(known))}")
+        if asked.setdefault(name, value) != value:
+            raise errors.ambiguous_parameter([name])
+    return asked
+
+
+def _limit(asked: Mapping[str, str]) -> int:
+    text = asked.get("limit", str(LISTED))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST_LISTED):
+        raise errors.invalid_parameter("limit", f"must be a number from 1 to {MOST_LISTED}")
+    return int(text)
+
+
+def _moment(text: str) -> float:
+    """Read an RFC 3339 time; one without a zone is refused."""
+    try:
+        # A `+` that came as a blank: the offset's sign, not written as %2B.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        raise errors.invalid_parameter("since", "must be a time such as 2026-01-31T12:00:00Z") from None
+    if moment.tzinfo is None:
+        raise errors.invalid_parameter("since", "must have a zone, such as Z")
+    return moment.timestamp()
