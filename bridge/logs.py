@@ -41,6 +41,6 @@ def start(settings: Log) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_FORMATTERS[settings.format]())
     logging.basicConfig(handlers=[handler], level=settings.level.upper(), force=True)
-    logging.getLogger("amqtt").setLevel(logging.ERROR)  # it warns of configuration that we do not use
+    logging.getLogger("amqtt").setLevel(logging.CRITICAL)  # what it raises, we say in our own words
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING if settings.level != "debug" else logging.INFO)

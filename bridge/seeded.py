@@ -70,7 +70,8 @@ async def _user(service: Service, name: str, password: str) -> None:
 def _read(path: Path) -> _Kept:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Kept)
-    except FileNotFoundError:
+    except (FileNotFoundError, msgspec.DecodeError):
+        # None yet, or torn: everything in it can be made anew.
         return _Kept()
 
 

@@ -23,10 +23,11 @@ from bridge.delivery.desks import Desks
 from bridge.delivery.history import History
 from bridge.delivery.triggers import Triggers
 from bridge.gate import Gate
+from bridge.http import asyncapi, openapi
 from bridge.http.cloud import CloudApi
 from bridge.http.connect import Connect
 from bridge.http.desktop_token import DesktopToken
-from bridge.http.dispatch import Below, Dispatch, Route, connect_routes
+from bridge.http.dispatch import Below, Dispatch, Route, connect_routes, fixed
 from bridge.http.health import Health
 from bridge.http.pops import Pops
 from bridge.http.server import Server
@@ -56,6 +57,7 @@ class Service:
         self.seats: Seats
         self.desks: Desks
         self.triggers: Triggers
+        self.dispatch: Dispatch
         self.broker: EmbeddedBroker
         self.delivery: Delivery
         self.http: Server
@@ -104,6 +106,11 @@ class Service:
             self.ledger.save_record(Record(*agent, reference, state.value, "", self.now()))
         self.desks.changed(agent)
 
+    async def watch_sweeper(self) -> None:
+        """Take the service down should the broker's sweeper die: without it no keep-alive is enforced."""
+        if self.broker.sweeper is not None:
+            await asyncio.shield(self.broker.sweeper)
+
     def current_broker(self) -> Broker:
         """Give the broker."""
         return self.broker
@@ -146,7 +153,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
             service.delivery,
             tls=service.mqtt_tls.context if service.mqtt_tls else None,
         )
-        dispatch = Dispatch(service.current_settings)
+        dispatch = service.dispatch = Dispatch(service.current_settings)
         websocket = WebSocket(service.current_settings, lambda: service.broker)
         history = History(service.ledger, service.delivery, service.records, service.seats, service.current_broker)
         pops = Pops(service.current_settings, service.gate, history)
@@ -161,6 +168,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         async with (
             _background(service.delivery.run(), "delivery"),
             _started("mqtt", settings.mqtt.bind, service.broker.start, service.broker.stop),
+            _background(service.watch_sweeper(), "broker: watch the sweeper"),
             _started("http", settings.http.bind, service.http.start, service.http.stop),
         ):
             service.mqtt = Address(*service.broker.address)
@@ -200,6 +208,8 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
             "desktop_token", DesktopToken(settings, service.gate).handle, ("POST",), "POST, OPTIONS"
         ),
         "/mqtt": Route("mqtt", websocket.handle, ("GET",), "GET, OPTIONS"),
+        "/openapi.json": Route("openapi", fixed(openapi.document(service.settings.cloud))),
+        "/asyncapi.json": Route("asyncapi", fixed(asyncapi.document())),
         "/healthz": Route("healthz", health.healthz),
         "/readyz": Route("readyz", health.readyz),
         "/metrics": Route("metrics", health.metrics),

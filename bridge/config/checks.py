@@ -10,18 +10,20 @@ from bridge.config import scalars
 from bridge.config.problems import nearest, quoted
 from bridge.config.sections import Reader, Where
 from bridge.words import topics
-from bridge.words.settings import Cloudsync, Customer, Licence, Settings
+from bridge.words.settings import CloudPaths, Cloudsync, Customer, Licence, Settings
 
 ENTITIES = ("SupportTicket", "ChatSession", "VideoSession", "UserPresence")
 
 _ID = re.compile(r"[^\x00-\x1f\x7f-\x9f\ufffe\uffff]{1,128}")
 _RECORD_ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
+_PATH = re.compile(r"(?:/[a-z0-9._~-]{1,60}){1,6}")
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 _DEFAULT_PORTS = re.compile(r"(?<=\Ahttp:)(.*):80\Z|(?<=\Ahttps:)(.*):443\Z")
 
 
 def check(settings: Settings, reader: Reader) -> None:
     """Complain to the reader about all that is wrong across fields or in a value's form."""
+    _check_paths(settings.cloud, reader)
     for name, customer in settings.customers.items():
         at: Where = ("customers", name)
         if not topics.CUSTOMER_ID.fullmatch(name):
@@ -29,6 +31,15 @@ def check(settings: Settings, reader: Reader) -> None:
         _check_customer(customer, reader, at)
         _check_licence(customer.cloud.licence, reader, (*at, "cloud", "licence"))
         _check_cloudsync(customer.cloudsync, reader, (*at, "cloudsync"))
+
+
+def _check_paths(paths: CloudPaths, reader: Reader) -> None:
+    for name in ("token_path", "pop_path"):
+        path = getattr(paths, name)
+        if not _PATH.fullmatch(path):
+            reader.complain(("cloud", name), f"{quoted(path)} is not a path in lower case such as `/api/cloud/pop`")
+    if paths.pop_path in {paths.token_path, f"{paths.token_path}/refresh"}:
+        reader.complain(("cloud", "pop_path"), "it is the token's path, or its refresh")
 
 
 def plain(settings: Settings) -> Settings:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.words.settings import Customer, Delivery, Group, Http, Licence, Mqtt, Ttl
+from bridge.words.settings import Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
 
 _YEAR = 365 * 86_400.0
 _MEBI = 1024 * 1024
@@ -37,8 +37,20 @@ LIMITS: Mapping[type, Mapping[str, Range]] = MappingProxyType(
             "max_retained": _COUNT,
             "write_buffer": (256 * 1024, 1024 * _MEBI),  # the largest pop twice, or nobody would ever get it
         },
-        Delivery: {"max_open": _COUNT, "max_open_per_agent": _COUNT},
-        Customer: {"duplicate_window": (0.0, 86_400.0)},  # 0s: no guard
+        Delivery: {"max_open": _COUNT, "max_open_per_agent": _COUNT, "record_grace": (0.01, 86_400.0)},
+        Ledger: {
+            "retention": (60.0, 10 * _YEAR),
+            "max_pops": (1_000, 1_000_000_000),
+            "payloads": (0.0, 10 * _YEAR),  # 0s: gone at the next purge
+            "max_answers": (1_000, 1_000_000_000),
+            "max_waiting": (100, 10_000_000),
+            "max_waiting_bytes": (_MEBI, 16_384 * _MEBI),
+            "busy_timeout": (0.01, 60.0),
+        },
+        Customer: {
+            "duplicate_window": (0.0, 86_400.0),  # 0s: no guard
+            "rate_limit": (0, 1_000_000),  # 0: no limit
+        },
         Ttl: {"cti": _TTL, "crm": _TTL, "cloud": _TTL},
         Licence: {"seats": (0, 10_000_000)},
         Group: {"sl_threshold": (0.001, 86_400.0), "short_abandon": (0.0, 86_400.0)},

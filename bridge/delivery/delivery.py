@@ -177,16 +177,21 @@ class Delivery:
 
     def settle(self, live: LivePop) -> None:
         """See `Flow`: tell `held` or `sent` anew after one of the copies changed."""
+        if self._settle(live):
+            self._rouse(live.agent)
+
+    def _settle(self, live: LivePop) -> bool:
+        """Do so, and say whether the pop is held for want of any copy."""
         if live.status not in OPEN:
-            return
+            return False
         status = live.copies.after(live.status)
         live.was_sent = live.was_sent or live.copies.written or live.copies.unproven
         if status is Status.HELD and not live.copies.awaiting:
             live.copies.written = False
             self._give_back(live)
             self.live.hold(live)
-            self._rouse(live.agent)
         self.move(live, status)
+        return status is Status.HELD and not live.copies.awaiting
 
     def acknowledged(self, live: LivePop) -> None:
         """See `Flow`."""
@@ -340,7 +345,8 @@ class Delivery:
         live.copies.awaiting += receipt.awaiting
         live.copies.written = live.copies.written or receipt.written > 0
         live.copies.unproven = live.copies.unproven or receipt.awaiting < receipt.desktops
-        self.settle(live)
+        # Not roused: who could take it was just asked, and a desktop that is being cut off still seems to be there.
+        self._settle(live)
         return receipt.desktops
 
     def _rouse(self, agent: Agent) -> None:

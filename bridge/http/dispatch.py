@@ -44,6 +44,15 @@ def connect_routes(door: connect.Connect) -> dict[str, Route]:
     }
 
 
+def fixed(document: Mapping[str, object]) -> Handler:
+    """Answer always the same document."""
+
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        return answers.ok(document)
+
+    return handle
+
+
 class Dispatch:
     """The handler of the one HTTP port. Paths match in any case, with or without a trailing slash."""
 
@@ -57,6 +66,11 @@ class Dispatch:
         """Open the doors at these paths, spelled in lower case without a trailing slash, and below others."""
         self._routes = routes
         self._below = below
+
+    def paths(self) -> dict[str, tuple[str, ...]]:
+        """List every path with its methods; `*` stands for what is behind a path."""
+        below = {f"{path}*": one.methods for path, one in self._below.items()}
+        return {path: one.methods for path, one in self._routes.items()} | below
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""

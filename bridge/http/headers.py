@@ -13,14 +13,14 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 def read_controls(request: web.BaseRequest, given: dict[str, str]) -> Controls:
     """Read the controls from `pop_…` parameters and the header fields that say the same."""
-    return controls.read(given, controls.preferred_wait(request.headers.get("Prefer", "")), idempotency_key(request))
+    return controls.read(given, _preferred_wait(request), idempotency_key(request))
 
 
 def preference_applied(request: web.BaseRequest, wanted: Controls) -> dict[str, str]:
-    """Tell which preference was honoured (RFC 7240)."""
-    if wanted.wait and "Prefer" in request.headers:
-        return {"Preference-Applied": f"wait={wanted.wait:g}"}
-    return {}
+    """Tell which preference was honoured (RFC 7240): none in a dry run, or where `pop_wait` says otherwise."""
+    if wanted.dryrun or _preferred_wait(request) != wanted.wait:
+        return {}
+    return {"Preference-Applied": f"wait={wanted.wait:g}"}
 
 
 def query(request: web.BaseRequest) -> str:
@@ -44,3 +44,8 @@ def idempotency_key(request: web.BaseRequest) -> str | None:
     if len(keys) > 1:
         raise errors.invalid_parameter("Idempotency-Key", "came with two different values")
     return keys.pop() if keys else None
+
+
+def _preferred_wait(request: web.BaseRequest) -> float | None:
+    fields = request.headers.getall("Prefer", None)
+    return None if fields is None else controls.preferred_wait(", ".join(fields))

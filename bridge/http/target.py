@@ -11,8 +11,3 @@ def path_of(request: web.BaseRequest) -> str:
         if separator:
             return "/" + rest.partition("/")[2]
     return path
-
-
-def query_of(request: web.BaseRequest) -> str:
-    """Give the query as it came: aiohttp's own decoding turns what is not UTF-8 into U+FFFD."""
-    return request.raw_path.partition("#")[0].partition("?")[2]

@@ -13,6 +13,7 @@ from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
 from bridge.words.settings import Ledger as Bounds
 
 PACE = 0.002  # seconds from group to group at least: each costs the event loop as much as some twenty pops
+NOTES_WAIT = 0.01  # seconds that notes wait for a pop to come with them
 TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier
 
 _NOTHING = Group()
@@ -29,6 +30,7 @@ class Writer:
         self._groups: deque[Group] = deque()
         self._written = _NOTHING
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self.closing = False
         self.last = last
         self.trouble: Trouble | None = None
@@ -61,6 +63,7 @@ class Writer:
         waiting = asyncio.get_running_loop().create_future()
         group.waiting.append(waiting)
         self._wake.set()
+        self._hurry.set()
         await waiting
 
     def notes(self) -> Notes:
@@ -78,6 +81,7 @@ class Writer:
         if newest is not _NOTHING and self.trouble is None and not self.closing:
             tried = asyncio.get_running_loop().create_future()
             newest.readers.append(tried)
+            self._hurry.set()
             await tried
 
     async def run(self) -> None:
@@ -85,17 +89,21 @@ class Writer:
         loop = asyncio.get_running_loop()
         begun = -PACE
         while not self.closing:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(None if self.trouble is None else TRIED_AGAIN_AFTER):
-                    await self._wake.wait()
+            if self.trouble is None:
+                await self._wake.wait()
+                await _set_within(self._hurry, NOTES_WAIT)
+            else:
+                await _set_within(self._wake, TRIED_AGAIN_AFTER)
             if (early := begun + PACE - loop.time()) > 0:
                 await asyncio.sleep(early)
             self._wake.clear()
+            self._hurry.clear()
             begun = loop.time()
             if self._groups or self.trouble is not None:
                 await self._write()
             if self._groups and self.trouble is None:
                 self._wake.set()
+                self._hurry.set()
         while self._groups:
             await self._write()
             if self.trouble is not None:
@@ -106,6 +114,7 @@ class Writer:
         """Let `run` end when everything is written, or cannot be."""
         self.closing = True
         self._wake.set()
+        self._hurry.set()
 
     async def _write(self) -> None:
         # Without a group it only tries whether the disk can be written again.
@@ -153,3 +162,10 @@ class Writer:
         self._groups.clear()
         if lost:
             _log.error("%d steps could not be written before the end", lost)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    if not event.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()

@@ -87,7 +87,9 @@ def permits(principal: Principal, action: Action, topic: str) -> bool:
 
 
 def _permits_desktop(principal: Principal, action: Action, topic: str) -> bool:
-    own = level(principal.agent or "")
+    if not principal.agent:
+        return False
+    own = level(principal.agent)
     levels = topic.split("/")
     if len(levels) < 3 or levels[1] != principal.customer or levels[-1] != own:
         return False

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.ledger [--pops 60000] [--rate 15000] [--database 1000000] [--synchronous normal]
 
-Each pop is accepted with two steps and noted one more. Beside that, the event loop always has other work: what the
-ledger costs is the work that it does not get done, compared with a run in which pops only take turns.
+Each pop is accepted with two steps and noted one more. Beside that, the event loop is never idle but in the first line.
+What a pop costs the loop is its thread's processor time without that other work, and without what the same pops take
+that are not recorded.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 import uvloop
 
 from bridge.ledger.ledger import Ledger
-from bridge.words import ledger as words
+from bridge.words import settings as words
 from bridge.words.ledger import Entry, Step
 
 AGENTS = 1_000
@@ -48,9 +49,10 @@ def entry(number: int, now: float) -> Entry:
 
 
 class Load:
-    """Pops at a rate, beside a loop that is never idle."""
+    """Pops at a rate, if `busy` beside a loop that is never idle."""
 
-    def __init__(self, pops: int, rate: float) -> None:
+    def __init__(self, pops: int, rate: float, *, busy: bool) -> None:
+        self.busy = busy
         self.pops = pops
         self.rate = rate
         self.slices = 0
@@ -59,7 +61,7 @@ class Load:
 
     async def run(self, record: Callable[[Entry], Awaitable[None]]) -> float:
         """Give the seconds that it took."""
-        busy = asyncio.create_task(self._work())
+        work = asyncio.create_task(self._work())
         begun = time.perf_counter()
         used = time.thread_time()
         async with asyncio.TaskGroup() as group:
@@ -72,7 +74,7 @@ class Load:
                 await asyncio.sleep(0.001)
         took = time.perf_counter() - begun
         self.used = time.thread_time() - used
-        busy.cancel()
+        work.cancel()
         return took
 
     def own(self, slice_seconds: float) -> float:
@@ -86,7 +88,7 @@ class Load:
         self.latencies.append((time.perf_counter() - begun) * 1000)
 
     async def _work(self) -> None:
-        while True:
+        while self.busy:
             for _ in range(_SLICE):
                 pass
             self.slices += 1
@@ -105,10 +107,11 @@ async def _turn(_: Entry) -> None:
 
 async def recording(folder: Path, pops: int, rate: float, synchronous: str) -> None:
     """Measure and print."""
-    bare = Load(pops, rate)
+    busy = rate > 1000
+    bare = Load(pops, rate, busy=busy)
     await bare.run(_turn)
     settings = words.Ledger(synchronous="full" if synchronous == "full" else "normal", max_waiting=1_000_000)
-    load = Load(pops, rate)
+    load = Load(pops, rate, busy=busy)
     async with Ledger.open(folder, settings) as ledger:
 
         async def record(one: Entry) -> None:
@@ -119,10 +122,9 @@ async def recording(folder: Path, pops: int, rate: float, synchronous: str) -> N
         closing = time.perf_counter()
         groups = ledger.counted["groups"]
     took += time.perf_counter() - closing
-    # The processor time of the loop's thread without what the other work took.
     unit = _slice_seconds()
     ordered = sorted(load.latencies)
-    name = f"synchronous={synchronous}, offered {rate:.0f}/s"
+    name = f"synchronous={synchronous}, offered {rate:.0f}/s{'' if busy else ', idle'}"
     each = (load.own(unit) - bare.own(unit)) / pops * 1e6
     p50, p99 = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
     _say(

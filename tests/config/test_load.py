@@ -87,7 +87,10 @@ def test_bytes_with_a_mark_in_front_are_read() -> None:
     ("text", "said"),
     [
         ("htpp: {}", "b:1:1: unknown key `htpp`; did you mean `http`?"),
-        ("zzz: {}", "b:1:1: unknown key `zzz`; valid here: `http`, `mqtt`, `log`, `delivery`, `customers`"),
+        (
+            "zzz: {}",
+            "b:1:1: unknown key `zzz`; valid here: `http`, `mqtt`, `log`, `delivery`, `ledger`, `cloud`, `customers`",
+        ),
         ("http:\n  Bind: x", "b:2:3: unknown key `Bind` in http; did you mean `bind`?"),
         ("log: {level: info}\nlog: {}", "b:2:1: the key `log` stands twice, first in line 1"),
         ("log: {level: warn}", "b:1:14: log.level: `warn` is not valid; did you mean `warning`?"),
@@ -308,3 +311,12 @@ def test_infinite_durations_are_refused() -> None:
     assert not math.isinf(Settings().http.keepalive)
     assert "is not a duration" in refusal("http: {keepalive: .inf}")
     assert len(refusals("http: {keepalive: " + "9" * 400 + "d}")) == 1
+
+
+@pytest.mark.parametrize("path", ["api/cloud", "/API/cloud", "/api?x", "/", "/api/cloud/"])
+def test_a_path_of_the_cloud_api_must_be_one_that_can_match(path: str) -> None:
+    assert "is not a path" in refusal(f"cloud: {{pop_path: '{path}'}}")
+
+
+def test_the_two_paths_of_the_cloud_api_must_differ() -> None:
+    assert "the token's path" in refusal("cloud: {pop_path: /api/cloud/token/refresh}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ async def test_sent_without_puback_expires(bridge: Bridge, trigger: Caller, agen
 
 
 async def test_sent_at_qos_0_and_delivered_keep_their_status_past_the_time(
-    bridge: Bridge, trigger: Caller, agents: Any
+    bridge: Bridge, trigger: Caller, agents: Iterator[Agent]
 ) -> None:
     async def story(agent: Agent, qos: int) -> str:
         async with desktop(bridge, agent, qos=qos) as client:
@@ -271,7 +272,9 @@ async def test_an_observers_puback_proves_nothing(
         assert (await waiting).said["status"] == "held"
 
 
-async def test_nobody_else_gets_it(bridge: Bridge, observers: dict[str, str], trigger: Caller, agents: Any) -> None:
+async def test_nobody_else_gets_it(
+    bridge: Bridge, observers: dict[str, str], trigger: Caller, agents: Iterator[Agent]
+) -> None:
     mine, theirs = next(agents), next(agents)
     async with (
         desktop(bridge, mine) as client,
@@ -292,7 +295,9 @@ async def test_two_copies_of_overlapping_filters_are_one(bridge: Bridge, trigger
         await client.nothing()
 
 
-async def test_an_outcome_counts_only_from_whom_it_was_sent_to(bridge: Bridge, trigger: Caller, agents: Any) -> None:
+async def test_an_outcome_counts_only_from_whom_it_was_sent_to(
+    bridge: Bridge, trigger: Caller, agents: Iterator[Agent]
+) -> None:
     mine, theirs = next(agents), next(agents)
     async with desktop(bridge, mine) as client, desktop(bridge, theirs) as stranger:
         waiting = asyncio.create_task(trigger(agentid=mine.id, pop_wait="0.5"))
@@ -350,7 +355,6 @@ async def test_a_trigger_is_published_even_if_its_caller_hangs_up(
         writer.transport.abort()
         await tell(client, agent, popid=document(message)["popid"], outcome="shown")
         await client.nothing()
-    assert "Traceback" not in bridge.log()
 
 
 async def test_a_burst_for_one_agent_arrives_in_order_and_once(bridge: Bridge, trigger: Caller, agent: Agent) -> None:
@@ -366,18 +370,20 @@ async def test_a_burst_for_one_agent_arrives_in_order_and_once(bridge: Bridge, t
         await client.nothing()
 
 
-async def test_a_desktop_that_reads_nothing_is_cut_off_and_its_pops_are_held(
-    bridge: Bridge, trigger: Caller, agent: Agent
+async def test_a_desktop_that_reads_nothing_is_cut_off_and_the_others_are_served(
+    bridge: Bridge, trigger: Caller, agents: Iterator[Agent]
 ) -> None:
-    async with mqtt(bridge, f"acme/{agent.id}", agent.token, (f"CTI/acme/{agent.id}", 1)) as deaf:
+    mine, theirs = next(agents), next(agents)
+    async with (
+        mqtt(bridge, f"acme/{mine.id}", mine.token, (f"CTI/acme/{mine.id}", 1)) as deaf,
+        desktop(bridge, theirs) as other,
+    ):
         assert isinstance(deaf.line, TcpLine)
         deaf.line.deaf()
-        accepted = []
-        async with asyncio.timeout(WITHIN):
-            while (answer := await trigger(agentid=agent.id, pop_ttl=60, json={"a": "x" * 120_000})).said["receivers"]:
-                accepted.append(answer.said["popid"])
-        accepted.append(answer.said["popid"])
-    async with desktop(bridge, agent) as client:
-        arrived = [document(await client.message())["popid"] for _ in accepted]
-        assert arrived == accepted
-        await client.nothing()
+        receivers, number = 1, 0
+        while receivers:
+            answer = await trigger(agentid=mine.id, pop_ttl=2, json={"n": number, "a": "x" * 120_000})
+            receivers, number = answer.said["receivers"], number + 1
+        assert answer.said["status"] == "held"
+        answer = await trigger(agentid=theirs.id)
+        assert document(await other.message())["popid"] == answer.said["popid"]

@@ -95,8 +95,8 @@ async def by_http(telling: Bridge, key: str, other: str, agent: Agent) -> AsyncI
     """Trigger well and badly; give every answer, and what the desktop gets."""
     async with aiohttp.ClientSession(telling.http) as http, desktop(telling, agent) as client:
         trigger = Caller(http, {"acme": key})
-        for how in accepted(key, other):
-            answer = await trigger(**({"agentid": agent.id} | how))
+        for number, how in enumerate(accepted(key, other)):
+            answer = await trigger(**({"agentid": agent.id, "n": str(number)} | how))
             assert answer.status == 200, (how, answer.said)
             yield f"{answer.said} {answer.headers} {(await client.message()).payload.decode()}"
         for how in [*refused(key, other), {"jwt": agent.token}]:

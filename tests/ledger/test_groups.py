@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.ledger.ledger import Ledger
-from bridge.words import ledger as words
-from bridge.words.ledger import Entry, Remembered, Step, Unavailable
+from bridge.words.ledger import Entry, Pop, Remembered, Step, Unavailable
+from bridge.words.settings import Ledger as Bounds
 from tests.ledger.pops import NOON, accept, entry, listed, statuses
 
 
@@ -43,7 +43,7 @@ async def test_a_pop_is_read_as_it_was_accepted(ledger: Ledger) -> None:
     one = entry("pop-000000000001", reference="R-1", sent=NOON + 0.1234567, fingerprint=b"\x00\xff")
     await ledger.accept(one, [Step("accepted", one.sent), Step("sent", one.sent + 0.001, "to 2 desktops")])
     found = await ledger.pop(one.popid, "acme")
-    assert found == words.Pop(
+    assert found == Pop(
         popid=one.popid,
         customer="acme",
         agent="1001",
@@ -131,7 +131,7 @@ async def test_a_caller_that_went_away_disturbs_nobody(ledger: Ledger) -> None:
 
 
 async def test_more_than_the_queue_may_hold_is_refused_and_the_rest_is_written(data: Path) -> None:
-    async with Ledger.open(data, words.Ledger(max_waiting=30)) as ledger:
+    async with Ledger.open(data, Bounds(max_waiting=30)) as ledger:
         waiting = [asyncio.ensure_future(accept(ledger, entry(f"pop-{number:012}"))) for number in range(30)]
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
         refused = [outcome for outcome in outcomes if outcome is not None]

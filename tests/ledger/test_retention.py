@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 from bridge.ledger.ledger import Ledger
-from bridge.words import ledger as words
 from bridge.words.ledger import Remembered
 from bridge.words.settings import Duration
+from bridge.words.settings import Ledger as Bounds
 from tests.ledger.conftest import Clock
 from tests.ledger.pops import NOON, accept, entry, eventually, listed
 
@@ -32,7 +32,7 @@ async def test_pops_are_forgotten_with_their_steps_after_the_retention(ledger: L
 
 
 async def test_the_oldest_pops_over_the_number_are_forgotten(data: Path, clock: Clock) -> None:
-    settings = words.Ledger(max_pops=700)
+    settings = Bounds(max_pops=700)
     async with Ledger.open(data, settings, clock) as ledger:
         for first in (0, 600):
             await asyncio.gather(
@@ -46,7 +46,7 @@ async def test_the_oldest_pops_over_the_number_are_forgotten(data: Path, clock: 
 
 
 async def test_open_pops_are_not_forgotten(data: Path, clock: Clock) -> None:
-    async with Ledger.open(data, words.Ledger(max_pops=1, retention=Duration(1.0)), clock) as ledger:
+    async with Ledger.open(data, Bounds(max_pops=1, retention=Duration(1.0)), clock) as ledger:
         await accept(ledger, entry("pop-000000000001", ttl=3600))
         await accept(ledger, entry("pop-000000000002"), "shown", final=True)
         clock.now = NOON + 100
@@ -82,7 +82,7 @@ async def test_what_a_dead_process_left_open_waits_for_being_taken_up(data: Path
 
 
 async def test_answers_over_their_number_and_agents_over_their_time_are_forgotten(data: Path, clock: Clock) -> None:
-    async with Ledger.open(data, words.Ledger(max_answers=600), clock) as ledger:
+    async with Ledger.open(data, Bounds(max_answers=600), clock) as ledger:
         for number in range(1_700):
             ledger.remember(
                 Remembered(

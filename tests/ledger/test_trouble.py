@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from bridge.ledger.ledger import Ledger
-from bridge.words import ledger as words
 from bridge.words.ledger import Entry, Record, Remembered, Step, Unavailable
 from bridge.words.settings import Duration
+from bridge.words.settings import Ledger as Bounds
 from tests.ledger.pops import NOON, accept, entry, eventually, listed, statuses
 
-SHORT = words.Ledger(busy_timeout=Duration(0.05))
+SHORT = Bounds(busy_timeout=Duration(0.05))
 
 
 @asynccontextmanager
@@ -89,7 +89,7 @@ async def test_an_answer_is_not_remembered_when_its_pop_could_not_be_written(dat
 
 
 async def test_notes_that_cannot_be_written_are_bounded_and_then_no_pop_is_taken(data: Path) -> None:
-    bounds = words.Ledger(busy_timeout=Duration(0.05), max_waiting=100)
+    bounds = Bounds(busy_timeout=Duration(0.05), max_waiting=100)
     async with Ledger.open(data, bounds) as ledger:
         await accept(ledger, entry("pop-000000000001"))
         async with locked(data):

@@ -41,8 +41,8 @@ def test_the_keys_stand_in_the_contracts_order() -> None:
         expires="x",
         ack="k",
         traceparent="00",
-        fields={"f": 1},
-        variables={"v": 2},
+        fields={"f": msgspec.Raw(b"1")},
+        variables={"v": msgspec.Raw(b"2")},
         data={},
     )
     assert tuple(json.loads(encode(whole))) == KEYS

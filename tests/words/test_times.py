@@ -28,7 +28,7 @@ def test_milliseconds_are_cut_never_rounded_up(seconds: float, spelled: str) -> 
 def test_it_is_rfc_3339_in_utc(milliseconds: int) -> None:
     spelled = stamp(milliseconds / 1000)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", spelled)
-    assert abs(datetime.fromisoformat(spelled).timestamp() * 1000 - milliseconds) <= 1
+    assert abs(datetime.fromisoformat(spelled).timestamp() * 1000 - milliseconds) < 2
 
 
 @given(st.floats(0, 4e9), st.floats(0, 4e9))
