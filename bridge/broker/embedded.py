@@ -100,6 +100,11 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             raise RuntimeError("the broker is not started")
         return self._address
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not yet stopped."""
+        return bool(self.transitions.state == "started")
+
     def gauges(self) -> Gauges:
         """Count what there is now."""
         connecting = self._logins.connecting

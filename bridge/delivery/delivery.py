@@ -22,6 +22,7 @@ from bridge.words.settings import Delivery as Bounds
 from bridge.words.trigger import Channel, Trigger
 
 LARGEST_PAYLOAD = 131_072
+RELEASED_AT_ONCE = 50  # held pops under way to one agent; more would be cut off as a slow desktop's queue
 
 log = logging.getLogger("popbridge.delivery")
 
@@ -172,6 +173,8 @@ class Delivery:
         self._ledger.note(live.popid, status, self.now(), detail, final=status in FINAL)
         if before in OPEN and status not in OPEN:
             self.live.close(live)
+            if self.live.holds(live.agent):
+                self._rouse(live.agent)
         if live.changed is not None:
             live.changed.set()
 
@@ -190,6 +193,9 @@ class Delivery:
             live.copies.written = False
             self._give_back(live)
             self.live.hold(live)
+        if live.copies.unproven and not live.copies.awaiting:
+            # Nothing more will be heard of its copies: it need not reach anybody any more.
+            self.live.close(live)
         self.move(live, status)
         return status is Status.HELD and not live.copies.awaiting
 
@@ -372,6 +378,8 @@ class Delivery:
             awake, self._awake = self._awake, {}
             for agent in awake:
                 for live in self.live.held(agent):
+                    if self.live.under_way(agent) >= RELEASED_AT_ONCE:
+                        break
                     if not live.stale() and self._broker().desktops(live.message.topic):
                         await self._release_one(live)
 

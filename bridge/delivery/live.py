@@ -160,6 +160,14 @@ class LivePops:
         if held is not None and held.pop(live.popid, None) is not None and not held:
             del self._held[live.agent]
 
+    def under_way(self, agent: Agent) -> int:
+        """Count the agent's pops that a desktop has, or will get, and has not acknowledged."""
+        return self._open.get(agent, 0) - len(self._held.get(agent, ()))
+
+    def holds(self, agent: Agent) -> bool:
+        """Say whether anything is held for an agent."""
+        return agent in self._held
+
     def held(self, agent: Agent) -> list[LivePop]:
         """List what is held for an agent, oldest first."""
         return list(self._held.get(agent, {}).values())

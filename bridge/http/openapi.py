@@ -81,7 +81,7 @@ _ABOUT = (
     "One HTTP request pops the right screen on an agent's desktop, and tells the caller what became of it. "
     "Every refusal outside the Cloud API is a `Problem`; its `code` is one of: "
     + ", ".join(f"`{row.code}` ({row.status})" for row in errors.TABLE.values())
-    + ". Paths match in any case, with or without a trailing slash. HEAD is answered where GET is, and triggers nothing."
+    + ". Paths match in any case, with or without a trailing slash. HEAD is answered where GET is; it triggers nothing."
 )
 
 
