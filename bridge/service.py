@@ -24,6 +24,7 @@ from bridge.delivery.history import History
 from bridge.delivery.triggers import Triggers
 from bridge.gate import Gate
 from bridge.http import asyncapi, openapi
+from bridge.http import cloud as cloud_door
 from bridge.http.cloud import CloudApi
 from bridge.http.connect import Connect
 from bridge.http.desktop_token import DesktopToken
@@ -196,11 +197,13 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
     cloud = CloudApi(settings, service.gate, service.triggers)
     return {
         **connect_routes(Connect(settings, service.gate, service.triggers)),
-        service.settings.cloud.token_path: Route("cloud_token", cloud.token),
+        service.settings.cloud.token_path: Route("cloud_token", cloud.token, refuse=cloud_door.refusal),
         f"{service.settings.cloud.token_path}/refresh": Route(
-            "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS"
+            "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS", cloud_door.refusal
         ),
-        service.settings.cloud.pop_path: Route("cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS"),
+        service.settings.cloud.pop_path: Route(
+            "cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS", cloud_door.refusal
+        ),
         "/api/pops": Route("pops", pops.list_pops),
         "/api/agents": Route("agents", pops.list_agents),
         "/api/licence": Route("licence", pops.licence),

@@ -22,7 +22,7 @@ async def main(server: str, customer: str, agent: str) -> None:
     async with Desktop(server, customer, agent, os.environ["POPBRIDGE_TOKEN"], on_state=tell) as desktop:
         async for pop in desktop:
             data = {name: bytes(value).decode() for name, value in pop.data.items()}
-            print(pop.popid, pop.event, data, flush=True)
+            print(pop.popid, pop.event or pop.campaign, data, flush=True)  # the Cloud API names a campaign
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ client.on("message", (_topic, payload) => {
   if (seen.has(pop.popid)) return;
   seen.add(pop.popid);
   if (seen.size > 10000) seen.delete(seen.values().next().value);
-  console.log(pop.popid, pop.event, JSON.stringify(pop.data));
+  console.log(pop.popid, pop.event ?? pop.campaign, JSON.stringify(pop.data)); // the Cloud API names a campaign
   client.publish(pop.ack, JSON.stringify({ popid: pop.popid, outcome: "shown" }), { qos: 1 });
 });
 

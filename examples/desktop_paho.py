@@ -47,7 +47,8 @@ def main(host: str, port: str, customer: str, agent: str) -> None:
         SEEN[pop["popid"]] = None
         if len(SEEN) > 10_000:
             del SEEN[next(iter(SEEN))]
-        print(pop["popid"], pop["event"], pop["data"], flush=True)
+        # Pops of the Cloud API name a campaign instead of an event.
+        print(pop["popid"], pop.get("event") or pop["campaign"], pop["data"], flush=True)
         client.publish(pop["ack"], json.dumps({"popid": pop["popid"], "outcome": "shown"}), qos=1)
 
     client = mqtt.Client(CallbackAPIVersion.VERSION2)

@@ -18,12 +18,17 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from hypothesis import settings
 from multidict import CIMultiDictProxy
 from yarl import URL
 
 from bridge.words import topics
 from tests.broker.contract.client import Client
 from tests.broker.contract.lines import TcpLine
+
+# How long an example takes depends on what else the machine does: pytest's own time-out bounds a test.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 WITHIN = 15.0
 """Seconds after which an effect that did not come is a failure."""

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from bridge.words import errors
-from tests.conftest import WITHIN, Bridge, needed, raw
+from tests.conftest import CONFIG, WITHIN, Bridge, basic, needed, raw
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 COLLECTION = json.loads((EXAMPLES / "postman_collection.json").read_text(encoding="utf-8"))
@@ -40,6 +40,24 @@ PLATFORMS = [
     "TalkDesk",
     "Twilio Flex",
 ]
+
+
+CLOUD = CONFIG.replace(
+    "    unknown_event: warn\n",
+    "    unknown_event: warn\n    cloud: {enabled: true, campaigns: {Inbound Support: {}}}\n",
+)
+PASSWORD = 'a good \\ "password"'
+
+
+@pytest.fixture(scope="module")
+def cloudy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
+    """A bridge whose customer acme has a Cloud API, with the demo's user."""
+    running = Bridge(tmp_path_factory.mktemp("cloudy") / "data", CLOUD).start()
+    running.secret(
+        *("users", "add", "--customer", "acme", "--username", "demo-cloud", "--password-stdin"), given=PASSWORD
+    )
+    yield running
+    assert running.stop() == 0
 
 
 def environment(bridge: Bridge, **more: str) -> dict[str, str]:
@@ -109,11 +127,88 @@ async def test_a_desktop_example_shows_what_the_trigger_example_asks_for(
     assert "+15551234567" in shown
 
 
+def test_the_trigger_example_tells_why_a_pop_did_not_appear(bridge: Bridge, keys: dict[str, str]) -> None:
+    env = environment(bridge, POPBRIDGE_KEY=keys["acme"])
+    done = run([sys.executable, str(EXAMPLES / "trigger.py"), "example-absent", "On Answer"], env)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "held"), done.stderr
+    assert "It waits for a desktop to subscribe to CTI/acme/example-absent" in done.stderr
+    told = run([str(EXAMPLES / "story.sh"), done.stdout.split()[1]], env | {"POPBRIDGE_TOKEN": keys["acme"]})
+    assert json.loads(told.stdout)["steps"][0]["status"] == "accepted"
+    another = run([str(EXAMPLES / "story.sh"), done.stdout.split()[1]], env | {"POPBRIDGE_TOKEN": keys["other"]})
+    assert (another.returncode, json.loads(another.stdout)["code"]) == (22, "not_found")
+
+
+async def test_the_trigger_example_pops_once_although_its_answer_was_lost(bridge: Bridge, keys: dict[str, str]) -> None:
+    async with losing_the_first_answer(bridge) as port:
+        env = environment(bridge, POPBRIDGE_KEY=keys["acme"], POPBRIDGE_URL=f"http://127.0.0.1:{port}")
+        command = [sys.executable, str(EXAMPLES / "trigger.py"), "example-lost", "On Answer"]
+        done = await asyncio.to_thread(run, command, env)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "held"), done.stderr
+    observer = {"Authorization": f"Bearer {bridge.token('observer')}"}
+    async with aiohttp.ClientSession(bridge.http, headers=observer) as http:
+        found = await (await http.get("/api/pops?agent=example-lost")).json()
+    assert [pop["popid"] for pop in found["items"]] == [done.stdout.split()[1]]
+
+
+@asynccontextmanager
+async def losing_the_first_answer(bridge: Bridge) -> AsyncIterator[int]:
+    """A line to the bridge that breaks after the first request was answered, before the caller hears of it."""
+    broken = False
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal broken
+        there, back = await asyncio.open_connection("127.0.0.1", bridge.http_port)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        back.write(head + (await reader.readexactly(int(length[1])) if length else b""))
+        answer = await there.read()
+        if broken:
+            writer.write(answer)
+        broken = True
+        back.close()
+        writer.close()
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 def test_the_trigger_example_says_what_to_correct(bridge: Bridge) -> None:
     env = environment(bridge, POPBRIDGE_KEY="wrong")
     done = run([sys.executable, str(EXAMPLES / "trigger.py"), "1001", "On Answer"], env)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("invalid_key: ")
+
+
+@pytest.mark.parametrize(
+    ("example", "server"),
+    [("desktop.py", ["mqtt://127.0.0.1:{mqtt}"]), ("desktop_paho.py", ["127.0.0.1", "{mqtt}"])],
+)
+async def test_a_desktop_example_shows_what_the_cloud_example_asks_for(
+    example: str, server: list[str], cloudy: Bridge
+) -> None:
+    env = environment(
+        cloudy,
+        POPBRIDGE_CLOUD_PASSWORD=PASSWORD,
+        POPBRIDGE_TOKEN=cloudy.token("desktop", "acme", example),
+        PYTHONUNBUFFERED="1",
+    )
+    command = [sys.executable, str(EXAMPLES / example), *(each.format(mqtt=cloudy.mqtt_port) for each in server)]
+    async with desktop(*command, "acme", example, env=env) as process:
+        done = await asyncio.to_thread(run, [str(EXAMPLES / "cloud_pop.sh"), example, f"case of {example}"], env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.loads(done.stdout)["Result"]
+        assert result["Status"] == "shown"
+        locked = await asyncio.to_thread(run, [str(EXAMPLES / "cloud_pop.sh"), "late", f"case of {example}"], env)
+        assert (locked.returncode, json.loads(locked.stdout)["Result"]["Reason"]) == (22, "record_locked")
+        assert process.stdout is not None
+        shown = (await process.stdout.readline()).decode()
+    assert shown.startswith(f"{result['PopId']} Inbound Support ")
+
+
+def test_the_cloud_example_fails_with_the_bridge_s_words(cloudy: Bridge) -> None:
+    done = run([str(EXAMPLES / "cloud_pop.sh")], environment(cloudy, POPBRIDGE_CLOUD_PASSWORD="wrong"))
+    assert (done.returncode, json.loads(done.stdout)["Result"]["Reason"]) == (22, "invalid_credentials")
 
 
 def test_the_mqttjs_example_is_sound_and_uses_the_topics_of_a_desktop() -> None:
@@ -187,7 +282,8 @@ def folders() -> Iterator[tuple[str, dict[str, Any]]]:
             yield folder["name"], item
 
 
-TO_THE_BRIDGE = [item for name, item in folders() if name != "CloudSync token"]
+TO_THE_BRIDGE = [item for name, item in folders() if name not in {"CloudSync token", "Cloud API"}]
+TO_THE_CLOUD_API = [item for name, item in folders() if name == "Cloud API"]
 TO_CLOUDSYNC = [item for name, item in folders() if name == "CloudSync token"]
 
 
@@ -201,10 +297,9 @@ async def replay(request: dict[str, Any], variables: dict[str, str], http: aioht
     headers = {each["key"]: filled(each["value"], variables) for each in request["header"]}
     if request.get("auth", {}).get("type") == "basic":
         said = {each["key"]: filled(each["value"], variables) for each in request["auth"]["basic"]}
-        pair = f"{said['username']}:{said['password']}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        headers["Authorization"] = basic(said["username"], said["password"])
     url = request["url"]
-    where = filled(url["host"][0], variables) + "/" + "/".join(url["path"])
+    where = "/".join(filled(part, variables) for part in (url["host"][0], *url["path"]))
     query = {each["key"]: filled(each["value"], variables) for each in url.get("query", [])}
     body = filled(request["body"]["raw"], variables) if "body" in request else None
     sent = http.request(request["method"], where, params=query, headers=headers, data=body)
@@ -226,6 +321,9 @@ async def test_each_postman_request_is_answered_as_its_saved_example(
             given=variables["password"],
         )
         assert added.returncode == 0, added.stderr
+    if "{{popid}}" in item["request"]["url"]["raw"]:
+        query = {"agentid": agent, "event": "On Ring", "jwt": keys["acme"]}
+        variables["popid"] = (await (await http.get("/api/sendmessage/CTI", params=query)).json())["popid"]
     status, answer = await replay(item["request"], variables, http)
     (example,) = item["response"]
     saved = json.loads(example["body"])
@@ -237,7 +335,28 @@ async def test_each_postman_request_is_answered_as_its_saved_example(
         assert answer["topic"] == saved["topic"].replace("1001", agent)
 
 
-@pytest.mark.parametrize("item", TO_THE_BRIDGE, ids=lambda item: item["name"])
+async def test_the_postman_requests_of_the_cloud_api_are_answered_as_their_saved_examples(cloudy: Bridge) -> None:
+    variables = {each["key"]: each["value"] for each in COLLECTION["variable"]}
+    variables |= {"base_url": cloudy.http, "cloud_password": PASSWORD, "agentid": "postman"}
+    async with aiohttp.ClientSession() as http:
+        for item in TO_THE_CLOUD_API:
+            status, answer = await replay(item["request"], variables, http)
+            (example,) = item["response"]
+            saved = json.loads(example["body"])
+            assert status == example["code"]
+            assert (list(answer), list(answer["Result"])) == (list(saved), list(saved["Result"]))
+            for name in ("Status", "Reason", "Detail", "ExpiresIn"):
+                assert answer["Result"].get(name) == saved["Result"].get(name)
+            # What the request's own test does in Postman.
+            for line in item["event"][0]["script"]["exec"]:
+                kept = re.fullmatch(
+                    r'pm\.collectionVariables\.set\("(\w+)", pm\.response\.json\(\)\.Result\.(\w+)\);', line
+                )
+                if kept:
+                    variables[kept[1]] = answer["Result"][kept[2]]
+
+
+@pytest.mark.parametrize("item", [*TO_THE_BRIDGE, *TO_THE_CLOUD_API], ids=lambda item: item["name"])
 def test_each_postman_request_is_what_its_raw_url_and_its_own_test_say(item: dict[str, Any]) -> None:
     url = item["request"]["url"]
     query = "&".join(f"{each['key']}={each['value']}" for each in url.get("query", []))
@@ -248,6 +367,9 @@ def test_each_postman_request_is_what_its_raw_url_and_its_own_test_say(item: dic
     assert code is None or errors.TABLE[code].status == example["code"]
 
 
+SECRETS = {"jwt", "password", "assertion", "cloud_password", "id_token", "refresh_token"}
+
+
 def test_the_collection_is_postman_2_1_and_every_variable_is_there_and_used() -> None:
     assert COLLECTION["info"]["schema"].endswith("/collection/v2.1.0/collection.json")
     names = [each["key"] for each in COLLECTION["variable"]]
@@ -255,9 +377,7 @@ def test_the_collection_is_postman_2_1_and_every_variable_is_there_and_used() ->
     text = json.dumps(COLLECTION["item"])
     explained = {"userID", "consumerKey"}  # they go into the assertion, which is signed elsewhere
     assert set(re.findall(r"\{\{(\w+)\}\}", text)) | explained == set(names)
-    assert not [
-        each for each in COLLECTION["variable"] if each["key"] in {"jwt", "password", "assertion"} and each["value"]
-    ]
+    assert not [each for each in COLLECTION["variable"] if each["key"] in SECRETS and each["value"]]
 
 
 def test_the_cloudsync_request_has_the_shape_that_the_document_prescribes() -> None:
@@ -289,8 +409,8 @@ async def test_a_recipe_s_request_is_accepted_without_a_warning(
 ) -> None:
     (request,) = re.findall(r"^```http\n(.*?)^```$", recipe, flags=re.MULTILINE | re.DOTALL)
     key = keys["acme"]
-    basic = base64.b64encode(f"popbridge:{key}".encode()).decode()
-    filled_in = re.sub(r"\bKEY\b", key, request.replace("BASE64(popbridge:KEY)", basic))
+    encoded = base64.b64encode(f"popbridge:{key}".encode()).decode()
+    filled_in = re.sub(r"\bKEY\b", key, request.replace("BASE64(popbridge:KEY)", encoded))
     head, _, body = filled_in.replace("BRIDGE", f"127.0.0.1:{bridge.http_port}").partition("\n\n")
     body = body.rstrip("\n")
     lines = [*head.split("\n"), f"Content-Length: {len(body)}"] if body else head.split("\n")

@@ -125,11 +125,11 @@ class WebSocketWriter(WriterAdapter):  # type: ignore[misc]
         line = self._websocket.get_extra_info("socket")
         if line is None:
             return
-        with line.dup() as own:
-            try:
+        try:
+            with line.dup() as own:
                 own.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # it is closed already
+        except OSError:
+            return  # it is closed already
 
     async def drain(self) -> None:
         """Do not wait: the bound is on `get_write_buffer_size`."""

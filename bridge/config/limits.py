@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.words.settings import Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
+from bridge.words.settings import Crm, Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
 
 _YEAR = 365 * 86_400.0
 _MEBI = 1024 * 1024
@@ -53,6 +53,11 @@ LIMITS: Mapping[type, Mapping[str, Range]] = MappingProxyType(
         },
         Ttl: {"cti": _TTL, "crm": _TTL, "cloud": _TTL},
         Licence: {"seats": (0, 10_000_000)},
+        Crm: {
+            "batch": (1, 2_000),  # the platform takes no more
+            "timeout": _TIMEOUT,
+            "refresh": (60.0, _YEAR),
+        },
         Group: {"sl_threshold": (0.001, 86_400.0), "short_abandon": (0.0, 86_400.0)},
     }
 )

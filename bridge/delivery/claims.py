@@ -12,7 +12,7 @@ from bridge.words.settings import Licence
 class Taken(msgspec.Struct, frozen=True):
     """The pop may be written. What `give_back` needs to undo it."""
 
-    suspended: str | None
+    opened: Opened
     seat: bool
 
 
@@ -46,8 +46,8 @@ class Claims:
                 return Refused("record_locked", holder)
             case Unchanged() as unchanged:
                 return unchanged
-            case Opened(suspended):
-                return Taken(suspended, seat=not had_seat)
+            case Opened() as opened:
+                return Taken(opened, seat=not had_seat)
 
     def take(self, agent: Agent, reference: str) -> Verdict:
         """Take the licence's seat and the record's lock, or nothing."""
@@ -57,8 +57,8 @@ class Claims:
             self._records.open(agent, reference)
         return verdict
 
-    def give_back(self, agent: Agent, reference: str, taken: Taken) -> None:
-        """Undo a `take` whose pop did not reach the agent."""
-        self._records.undo(agent, reference, taken.suspended)
-        if taken.seat:
+    def give_back(self, agent: Agent, reference: str, taken: Taken, *, written: bool) -> None:
+        """Undo a `take` whose pop the agent does not have open; once it was written, the seat is in use."""
+        self._records.undo(agent, reference, taken.opened)
+        if taken.seat and not written:
             self._seats.give_back(agent)

@@ -14,7 +14,7 @@ from bridge.delivery.desks import Desks, Moved, Told
 from bridge.delivery.lifecycle import FINAL, OPEN, Status, may_follow
 from bridge.delivery.live import LivePop, LivePops
 from bridge.ledger.ledger import Ledger
-from bridge.records.records import Agent, Records, State, Unchanged
+from bridge.records.records import Agent, Opened, Records, State, Unchanged
 from bridge.words import errors, pop, times, topics
 from bridge.words.ledger import Entry, Remembered, Step, Unavailable
 from bridge.words.principal import Principal, Role
@@ -22,6 +22,7 @@ from bridge.words.settings import Delivery as Bounds
 from bridge.words.trigger import Channel, Trigger
 
 LARGEST_PAYLOAD = 131_072
+LONGEST_WORD = 256  # characters of what a desktop says of a pop, such as a reason
 RELEASED_AT_ONCE = 50  # held pops under way to one agent; more would be cut off as a slow desktop's queue
 
 log = logging.getLogger("popbridge.delivery")
@@ -62,10 +63,12 @@ class Delivery:
         self._records = records
         self._claims = claims
         self._desks = desks_
-        self.live = LivePops(bounds)
+        self.live = LivePops(bounds, self._forgotten)
         self.now = now
         self._awake: dict[Agent, None] = {}
         self._wake = asyncio.Event()
+        self._unacknowledged: list[Ticket] = []
+        self._told_something = asyncio.Event()
         self._stopping = False
         self.counted: dict[str, int] = {status.value: 0 for status in Status}
 
@@ -86,19 +89,26 @@ class Delivery:
         receivers = self._broker().desktops(trigger.topic)
         reference = (trigger.reference or popid) if trigger.channel is Channel.CLOUD else None
         if trigger.controls.dryrun:
-            return self._foretold(agent, reference, trigger.topic, receivers), None
+            return self._foretold(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
         if self._ledger.behind:
             raise errors.overloaded("The ledger cannot keep up")
-        live = LivePop(self, popid, agent, Message(trigger.topic, payload), now, now + trigger.ttl, reference)
+        message = Message(trigger.topic, payload)
+        live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
         decided = self._decide(live, trigger.refusal, receivers)
         await self._record(live, trigger, credential, identity, payload, decided, remember)
         if decided is not None:
             self.counted[decided] += 1
             live.status = decided
-            self._tell_failure(live, trigger.campaign)
+            self._tell_failure(live)
             return _outcome(live, receivers), None
         self.live.add(live, self.now())
+        if live.taken is None and live.reference is not None and self._broker().desktops(trigger.topic):
+            # A desktop came while the pop was being recorded: what it needs is still to be taken.
+            late = self._claim(live)
+            if late is not None:
+                self._end(live, late)
+                return _outcome(live, receivers), None
         return _outcome(live, await self._publish(live, Audience.EVERYBODY)), live
 
     def duplicate(self, trigger: Trigger, first: str) -> Outcome:
@@ -149,9 +159,14 @@ class Delivery:
                 entry.sent,
                 entry.expires,
                 (entry.reference or entry.popid) if entry.channel == Channel.CLOUD else None,
+                entry.campaign,
             )
             live.status = Status(status)
-            live.was_sent = live.status is not Status.HELD
+            # A pop leaves before `sent` is written down: even one that was held may have reached a desktop.
+            live.was_sent = True
+            if live.status is not Status.HELD and live.reference is not None:
+                # The record that was opened for it is its own, so that giving it back lets the pop open it again.
+                live.taken = Taken(Opened(), seat=False)
             self.live.add(live, self.now())
             if live.status in OPEN:
                 self.settle(live)
@@ -221,8 +236,10 @@ class Delivery:
                 self._desks.left(agent)
 
     def arrived(self, principal: Principal, topic: str, payload: bytes, ticket: Ticket) -> bool:
-        """See `Listener`: a desktop tells of a pop or a record; what does not fit is one WARN line."""
-        del ticket
+        """See `Listener`: a desktop tells of a pop or a record; what does not fit is one WARN line.
+
+        It is acknowledged once what it told is written down: a desktop that hears nothing tells it again.
+        """
         if principal.role is not Role.DESKTOP or principal.agent is None or not topic.startswith("ACK/"):
             return False
         agent = (principal.customer, principal.agent)
@@ -233,9 +250,12 @@ class Delivery:
                 self._desks.moved(agent, moved)
             case None:
                 log.warning("agent %r of %s: a message on its ACK topic is none", agent[1], agent[0])
+                return False
             case _:
-                pass
-        return False
+                return False
+        self._unacknowledged.append(ticket)
+        self._told_something.set()
+        return True
 
     async def run(self) -> None:
         """Release what is held when a desktop listens, and end what nobody had in time, until cancelled."""
@@ -243,6 +263,10 @@ class Delivery:
             group.create_task(self._release(), name="delivery: release")
             group.create_task(self._expire(), name="delivery: expire")
             group.create_task(self._desks.run(), name="delivery: desks")
+            group.create_task(self._acknowledge(), name="delivery: acknowledge")
+
+    def _forgotten(self, live: LivePop) -> None:
+        self._desks.opened(live.agent, live.popid)
 
     def _told(self, agent: Agent, told: Told) -> None:
         live = self.live.get(told.popid)
@@ -256,15 +280,33 @@ class Delivery:
                 "agent %r of %s: %s for a pop that was not sent to it, or is done", agent[1], agent[0], told.outcome
             )
             return
-        live.reason, live.suspended = told.reason, told.suspended
+        live.reason, live.suspended = _short(told.reason), _short(told.suspended)
         if told.outcome == "refused":
             self._give_back(live)
-            log.warning("pop %s for agent %r was refused by the desktop: %s", live.popid, agent[1], told.reason)
-        self.move(live, Status(told.outcome), told.reason or told.suspended or "")
+        elif told.outcome == "shown" and live.taken is None:
+            self._claim_shown(live)
+        self.move(live, Status(told.outcome), live.reason or live.suspended or "")
+        self._tell_failure(live)
         self._desks.opened(agent, live.popid)
 
-    def _foretold(self, agent: Agent, reference: str | None, topic: str, receivers: int) -> Outcome:
+    def _claim_shown(self, live: LivePop) -> None:
+        """Take the record of a pop that a desktop opened after it was given back: refused, or held, meanwhile."""
+        if live.reference is None:
+            return
+        verdict = self._claims.take(live.agent, live.reference)
+        match verdict:
+            case Taken():
+                live.taken = verdict
+            case Refused(reason):
+                self._desks.refuse(live.agent, live.reference, reason)
+            case Unchanged():
+                pass
+
+    def _foretold(self, agent: Agent, reference: str | None, trigger: Trigger, receivers: int) -> Outcome:
+        topic = trigger.topic
         verdict = self._claims.judge(agent, reference) if reference is not None else None
+        if trigger.refusal is not None:
+            verdict = Refused(trigger.refusal)
         if isinstance(verdict, Refused):
             return Outcome(
                 status=Status.REFUSED, topic=topic, receivers=receivers, reason=verdict.reason, holder=verdict.holder
@@ -304,7 +346,7 @@ class Delivery:
     def _give_back(self, live: LivePop) -> None:
         if live.taken is not None and live.reference is not None:
             taken, live.taken = live.taken, None
-            self._claims.give_back(live.agent, live.reference, taken)
+            self._claims.give_back(live.agent, live.reference, taken, written=live.was_sent)
             self._desks.opened(live.agent, live.popid)
 
     async def _record(
@@ -342,7 +384,8 @@ class Delivery:
             await self._ledger.accept(entry, steps, answer, final=decided is not None)
         except Unavailable as unavailable:
             self._give_back(live)
-            log.warning("the ledger cannot be written: %s", unavailable)
+            # The ledger itself says once that it fails; a line for each trigger would flood a disk that may be full.
+            log.debug("the ledger cannot be written: %s", unavailable)
             raise errors.overloaded("The pop could not be recorded") from None
         self.counted[Status.ACCEPTED] += 1
 
@@ -359,15 +402,16 @@ class Delivery:
         self._awake[agent] = None
         self._wake.set()
 
-    def _tell_failure(self, live: LivePop, campaign: str | None) -> None:
-        if live.status is Status.REFUSED:
+    def _tell_failure(self, live: LivePop) -> None:
+        if live.status is Status.REFUSED or (live.status is Status.EXPIRED and live.reference is not None):
             log.warning(
-                "pop %s for agent %r of %s, campaign %r: refused, %s%s",
+                "pop %s for agent %r of %s, campaign %r: %s%s%s",
                 live.popid,
                 live.agent[1],
                 live.agent[0],
-                campaign,
-                live.reason,
+                live.campaign,
+                live.status,
+                f", {live.reason!r}" if live.reason else "",
                 f" (open at agent {live.holder!r})" if live.holder else "",
             )
 
@@ -389,10 +433,23 @@ class Delivery:
             self.live.unhold(live)
             await self._publish(live, Audience.DESKTOPS)
             return
-        self.move(live, decided, " ".join(filter(None, (live.reason, live.holder))))
-        self._tell_failure(live, None)
+        self._end(live, decided)
         if decided is Status.REFUSED and live.reference is not None:
-            await self._desks.refuse(live.agent, live.reference, live.reason or "")
+            self._desks.refuse(live.agent, live.reference, live.reason or "")
+
+    def _end(self, live: LivePop, decided: Status) -> None:
+        """End an accepted pop before it is published."""
+        self.move(live, decided, " ".join(filter(None, (live.reason, live.holder))))
+        self._tell_failure(live)
+
+    async def _acknowledge(self) -> None:
+        while True:
+            await self._told_something.wait()
+            self._told_something.clear()
+            tickets, self._unacknowledged = self._unacknowledged, []
+            await self._ledger.settled()
+            for ticket in tickets:
+                ticket.release()
 
     async def _expire(self) -> None:
         while True:
@@ -401,8 +458,7 @@ class Delivery:
                 if lifecycle.expires(live.status, live.copies):
                     self._give_back(live)
                     self.move(live, Status.EXPIRED)
-                    if live.reference is not None:
-                        log.warning("pop %s for agent %r expired", live.popid, live.agent[1])
+                    self._tell_failure(live)
                     self.live.forget(live)
                 else:
                     # It keeps its status, nobody has to take it up again; a desktop may yet say what it did with it.
@@ -434,6 +490,11 @@ def _document(trigger: Trigger, popid: str, now: float) -> pop.Pop:
         variables=trigger.variables,
         data=trigger.data,
     )
+
+
+def _short(text: str | None) -> str | None:
+    """Keep of a desktop's word what a person reads."""
+    return None if text is None else text[:LONGEST_WORD]
 
 
 def _outcome(live: LivePop, receivers: int) -> Outcome:

@@ -10,7 +10,7 @@ import msgspec
 
 from bridge.broker.port import Broker, Message
 from bridge.cloud.licences import Seats
-from bridge.records.records import Agent, Records
+from bridge.records.records import Agent, Locked, Records
 from bridge.words import topics
 
 log = logging.getLogger("popbridge.desks")
@@ -66,6 +66,7 @@ class Desks:
         self._grace = grace
         self._now = now
         self._changed: dict[Agent, None] = {}
+        self._refused: dict[tuple[Agent, str], str] = {}
         self._wake = asyncio.Event()
         self._opening: dict[Agent, set[str]] = {}
         self._leaving: dict[Agent, float] = {}
@@ -120,11 +121,14 @@ class Desks:
                 done = self._records.resume(agent, moved.record)
         if not done:
             log.warning("agent %r of %s: a record could not be %s", agent[1], agent[0], moved.state)
+            if moved.state == "resumed" and isinstance(self._records.judge(agent, moved.record), Locked):
+                self.refuse(agent, moved.record, "record_locked")
             self.changed(agent)
 
-    async def refuse(self, agent: Agent, reference: str, reason: str) -> None:
-        """Tell the agent's desktops that a record was not opened."""
-        await self._tell(agent, {"refused": reference, "reason": reason})
+    def refuse(self, agent: Agent, reference: str, reason: str) -> None:
+        """Tell the agent's desktops, soon, that a record was not opened."""
+        self._refused[agent, reference] = reason
+        self._wake.set()
 
     async def recall(self, agent: Agent, popid: str) -> None:
         """Tell the agent's desktops that a pop is withdrawn."""
@@ -134,6 +138,9 @@ class Desks:
         """Tell desktops what changed, and give back what is over, until cancelled."""
         while True:
             self._wake.clear()
+            refused, self._refused = self._refused, {}
+            for (agent, reference), reason in refused.items():
+                await self._tell(agent, {"refused": reference, "reason": reason})
             changed, self._changed = self._changed, {}
             for agent in changed:
                 if agent in self._opening:

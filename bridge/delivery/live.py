@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Protocol
 
 from bridge.broker.port import Message
@@ -33,6 +34,7 @@ class LivePop:
         "_flow",
         "accepted",
         "agent",
+        "campaign",
         "changed",
         "copies",
         "expires",
@@ -48,7 +50,15 @@ class LivePop:
     )
 
     def __init__(
-        self, flow: Flow, popid: str, agent: Agent, message: Message, sent: float, expires: float, reference: str | None
+        self,
+        flow: Flow,
+        popid: str,
+        agent: Agent,
+        message: Message,
+        sent: float,
+        expires: float,
+        reference: str | None,
+        campaign: str | None,
     ) -> None:
         self._flow = flow
         self.popid = popid
@@ -57,6 +67,7 @@ class LivePop:
         self.accepted = sent
         self.expires = expires
         self.reference = reference
+        self.campaign = campaign
         self.status = Status.ACCEPTED
         self.was_sent = False
         self.copies = Copies()
@@ -88,10 +99,14 @@ class LivePop:
 
 
 class LivePops:
-    """All of them: by popid, the held ones by agent, and by the time when each ends."""
+    """All of them: by popid, the held ones by agent, and by the time when each ends.
 
-    def __init__(self, bounds: Bounds) -> None:
+    `forgotten` is told of a done one that gave way before its time: nobody will hear more of it.
+    """
+
+    def __init__(self, bounds: Bounds, forgotten: Callable[[LivePop], None]) -> None:
         self._bounds = bounds
+        self._forgotten = forgotten
         self._unfinished: dict[str, LivePop] = {}
         self._done: OrderedDict[str, LivePop] = OrderedDict()
         self._held: dict[Agent, OrderedDict[str, LivePop]] = {}
@@ -194,4 +209,4 @@ class LivePops:
         live.message = Message(live.message.topic, b"")
         self._done[live.popid] = live
         if len(self._done) > self._bounds.max_open:
-            self._done.popitem(last=False)
+            self._forgotten(self._done.popitem(last=False)[1])

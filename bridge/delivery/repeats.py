@@ -1,6 +1,7 @@
 """Repeats: the same request again. An idempotency key replays its first answer; without one, a twin is a duplicate."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
@@ -9,12 +10,14 @@ import msgspec
 
 from bridge.ledger.ledger import Ledger
 from bridge.words import errors
-from bridge.words.ledger import Remembered
+from bridge.words.ledger import Remembered, Unavailable
 from bridge.words.trigger import Trigger
 
 _GUARDED = 200_000  # triggers that the guard remembers; the oldest give way
 
 _ENCODE = msgspec.json.Encoder().encode
+
+log = logging.getLogger("popbridge.repeats")
 
 
 def fingerprint(trigger: Trigger) -> bytes:
@@ -74,7 +77,7 @@ class Keys:
         try:
             # What a caller takes for a key may be its credential by mistake: only a digest is written down.
             digest = blake2b(key.key.encode(), digest_size=16).hexdigest()
-            known = await self._ledger.remembered(key.customer, key.api, digest, self._now())
+            known = await self._remembered(key, digest)
             if known is not None:
                 if known.fingerprint != identity:
                     raise errors.idempotency_mismatch()
@@ -100,6 +103,13 @@ class Keys:
             return answer, False
         finally:
             del self._working[key]
+
+    async def _remembered(self, key: Key, digest: str) -> Remembered | None:
+        try:
+            return await self._ledger.remembered(key.customer, key.api, digest, self._now())
+        except Unavailable as unavailable:
+            log.warning("the ledger cannot be read: %s", unavailable)
+            raise errors.overloaded("What the idempotency key was used for cannot be read for now") from None
 
 
 class Guard:

@@ -26,9 +26,7 @@ def why(steps: Sequence[Step], topic: str) -> str:  # noqa: PLR0911 - one senten
         case Status.UNCHANGED:
             return "Nothing was popped: the record is the agent's current one already."
         case Status.REFUSED:
-            reason, _, holder = last.detail.partition(" ")
-            text = _REFUSED.get(reason, f"the desktop said so ({last.detail or 'without a reason'}); look there")
-            return f"It was refused: {text}{f' (it is open at {holder})' if holder else ''}."
+            return _refused(last.detail)
         case Status.DELIVERED:
             return "A desktop received it but has not said that it opened it; a desktop says so on its ACK topic."
         case Status.RECALLED:
@@ -44,3 +42,10 @@ def why(steps: Sequence[Step], topic: str) -> str:  # noqa: PLR0911 - one senten
             return "It was written to a desktop that has not acknowledged it yet, or that subscribed at QoS 0."
         case _:
             return f"It waits for a desktop to subscribe to {topic}; until it expires it goes to the first that does."
+
+
+def _refused(detail: str) -> str:
+    reason, _, holder = detail.partition(" ")
+    if reason not in _REFUSED or (holder and reason != "record_locked"):
+        return f"It was refused: the desktop said so ({detail or 'without a reason'}); look there."
+    return f"It was refused: {_REFUSED[reason]}{f' (it is open at {holder})' if holder else ''}."

@@ -38,7 +38,7 @@ class Triggers:
 
     async def take_up(self, longest_window: float) -> None:
         """Remember for the duplicate guard what came before the process ended."""
-        for one in await self._ledger.fingerprints(self._now() - longest_window):
+        for one in reversed(await self._ledger.fingerprints(self._now() - longest_window)):
             self._guard.restore(one.fingerprint, one.popid, one.sent)
 
     async def handle(
@@ -67,7 +67,7 @@ class Triggers:
         first = await self._guard.first(identity, window, self._now())
         if first is not None:
             twin = self._delivery.duplicate(trigger, first)
-            return spell(Handled(twin, DUPLICATE)), False
+            return spell(Handled(twin, DUPLICATE, 0 if trigger.controls.wait else None)), False
         return await self._pop(trigger, credential, spell, identity, None), False
 
     async def _pop(

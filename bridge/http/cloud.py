@@ -1,7 +1,6 @@
 """Cloud: the doors of the Cloud API, in the vendor's envelope: token by Basic auth, refresh, pop by Bearer."""
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
@@ -18,8 +17,6 @@ from bridge.words.answers import VERSION, CloudAnswer, CloudResult, TokenAnswer,
 from bridge.words.settings import Settings
 from bridge.words.trigger import Trigger
 
-T = TypeVar("T")
-
 # HTTP's word for a pop that the bridge refused.
 _REFUSED = {"record_locked": 409, "no_licence": 403, "plugin_disabled": 403, "unknown_campaign": 404}
 _CONTROL = "pop_"
@@ -35,31 +32,23 @@ class CloudApi:
 
     async def token(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer tokens for a Cloud user's name and password."""
-        return await _enveloped(self._token(request))
-
-    async def refresh(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer new tokens for a RefreshToken, which ends."""
-        return await _enveloped(self._refresh(request))
-
-    async def pop(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Pop a campaign's workflow for an agent."""
-        return await _enveloped(self._pop(request))
-
-    async def _token(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "HEAD":
+            return answers.empty(200)
         await body.read(request, self._settings().http.body_timeout)
         found = credentials.basic(request)
         if found is None:
             raise errors.invalid_credentials("The request carries no user name and password (Basic)")
         return _tokens(await self._gate.grant_cloud(*found, request.remote or ""))
 
-    async def _refresh(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def refresh(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer new tokens for a RefreshToken, which ends."""
         content = await body.read(request, self._settings().http.body_timeout)
         return _tokens(await self._gate.refresh_cloud(reading.read_refresh(content), request.remote or ""))
 
-    async def _pop(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def pop(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Pop a campaign's workflow for an agent."""
         settings = self._settings()
-        content = await body.read(request, settings.http.body_timeout)
-        said = reading.read_pop(content)
+        members = reading.read_members(await body.read(request, settings.http.body_timeout))
         principal = self._gate.verify_cloud(credentials.bearer(request) or "", request.remote or "")
         customer = settings.customers[principal.customer]
         origins.check(request, settings.customers, customer)
@@ -67,6 +56,7 @@ class CloudApi:
         wanted = headers.read_controls(
             request, {name: text for name, text in given.items() if name.startswith(_CONTROL)}
         )
+        said = reading.read_pop(members)
         trigger = campaigns.admit(principal.customer, customer, said, wanted, headers.traceparent(request))
         exact = customer.cloud.vendor_exact
         answer, replayed = await self._triggers.handle(
@@ -78,20 +68,15 @@ class CloudApi:
         )
 
 
-async def _enveloped(work: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    """Answer a refusal in the vendor's envelope."""
-    try:
-        return await work
-    except errors.Fault as fault:
-        result = CloudResult(status="error", reason=fault.problem.code, detail=f"{fault.detail} {fault.problem.hint}")
-        response = answers.json(
-            fault.problem.status,
-            msgspec.json.encode(CloudAnswer(success=False, result=result, version=VERSION)),
-            fault.headers,
-        )
-        if isinstance(fault, body.Unread):
-            response.force_close()
-        return response
+def refusal(fault: errors.Fault, accept: str = "", *, close: bool = False) -> web.Response:
+    """Answer a refusal in the vendor's envelope, whatever Accept asks."""
+    del accept
+    result = CloudResult(status="error", reason=fault.problem.code, detail=f"{fault.detail} {fault.problem.hint}")
+    answer = CloudAnswer(success=False, result=result, version=VERSION)
+    response = answers.json(fault.problem.status, msgspec.json.encode(answer), fault.headers)
+    if close:
+        response.force_close()
+    return response
 
 
 def _tokens(grant: CloudGrant) -> web.StreamResponse:

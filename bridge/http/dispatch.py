@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
@@ -16,13 +17,21 @@ from bridge.words.trigger import Channel
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
+class Refuse(Protocol):
+    """Words a refusal; see `answers.refusal`."""
+
+    def __call__(self, fault: errors.Fault, accept: str = "", *, close: bool = False) -> web.Response:
+        """Make the answer."""
+
+
 class Route(msgspec.Struct, frozen=True):
-    """One path: its name for metrics, who answers which method, and what OPTIONS tells."""
+    """One path: its name for metrics, who answers which method, what OPTIONS tells, and how it words refusals."""
 
     name: str
     handler: Handler
     methods: tuple[str, ...] = ("GET",)
     allow: str = "GET, HEAD, OPTIONS"
+    refuse: Refuse = answers.refusal
 
 
 class Below(msgspec.Struct, frozen=True):
@@ -83,7 +92,8 @@ class Dispatch:
         except errors.Fault as fault:
             # A body that nobody read to its end would be taken for the next request.
             close = isinstance(fault, Unread) or not request.content.is_eof()
-            response = answers.refusal(fault, request.headers.get("Accept", ""), close=close)
+            refuse = answers.refusal if route is None else route.refuse
+            response = refuse(fault, request.headers.get("Accept", ""), close=close)
         if not response.prepared:
             response.headers.update(origins.headers(origin))
             if request.method == "CONNECT" or request.headers.get("Upgrade", "").lower() == "websocket":

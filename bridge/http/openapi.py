@@ -41,6 +41,8 @@ _KEY: list[Schema] = [{"jwt": []}, {"bearer": []}, {"apiKey": []}, {"basic": []}
 
 # What HTTP itself, the web page's origin, or a fault of ours may be answered with at any door.
 _EVERYWHERE = frozenset({400, 403, 405, 414, 500})
+# Of these, what no door answers.
+_FROM_HTTP = frozenset({414, 500})
 # The same for a body, which every door that takes one reads whole.
 _BODY = frozenset({408, 413, 415})
 _LEDGER = frozenset({401, 503})
@@ -178,11 +180,11 @@ def _trigger(channel: str, method: str, parameters: list[Schema]) -> Schema:
 
 
 def _cloud(name: str, summary: str, answer: str, security: list[Schema], refusals: frozenset[int]) -> Schema:
-    """Describe a door whose own refusals come in the vendor's envelope; HTTP's come before it."""
+    """Describe a door whose refusals come in the vendor's envelope; those of HTTP itself come before any door."""
     operation = _operation(name, summary, answer, security, refusals)
-    for status, response in operation["responses"].items():
-        if status != "200":
-            response["content"]["application/json"]["schema"] = {"anyOf": [ref("CloudAnswer"), ref("Problem")]}
+    for status in (_EVERYWHERE | refusals) - _FROM_HTTP:
+        schema = {"anyOf": [ref("CloudAnswer"), ref("Problem")]} if status == 400 else ref("CloudAnswer")
+        operation["responses"][str(status)]["content"] = {"application/json": {"schema": schema}}
     if answer == "CloudAnswer":
         operation["responses"]["200"]["headers"] = _repeatable()
     return operation
@@ -255,7 +257,7 @@ def _controls() -> list[Schema]:
         _query("pop_until", {"enum": ["shown", "delivered"]}),
         _query("pop_ttl", {"type": "number", "minimum": 1, "maximum": 3600}),
         _query("pop_key", _key()),
-        _query("pop_dryrun", {"enum": ["0", "1"]}),
+        _query("pop_dryrun", {"enum": ["0", "1", "false", "true"]}),
     ]
 
 

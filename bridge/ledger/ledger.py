@@ -130,6 +130,10 @@ class Ledger:
         """Tell that a pop is over without a further step, so that it is not taken up again."""
         self._writer.notes().change(popid, None, over=True)
 
+    async def settled(self) -> None:
+        """Wait until what was noted before now is on disk; while nothing can be written, wait for nothing."""
+        await self._writer.settled()
+
     async def take_up(self, now: float) -> list[tuple[Entry, str]]:
         """List the pops that were open when the last process ended, and their status, in the order of acceptance.
 

@@ -20,9 +20,13 @@ class State(StrEnum):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The record is the agent's current one now; `suspended` is the one it put aside."""
+    """The record is the agent's current one now; `suspended` is the one it put aside.
+
+    `resumed`: it was put aside itself before.
+    """
 
     suspended: str | None = None
+    resumed: bool = False
 
 
 class Unchanged(msgspec.Struct, frozen=True):
@@ -75,7 +79,8 @@ class Records:
             return Unchanged()
         if holder is not None:
             return Locked(holder)
-        return Opened(self.desk(agent).current)
+        desk = self.desk(agent)
+        return Opened(desk.current, reference in desk.activities)
 
     def open(self, agent: Agent, reference: str) -> Decision:
         """Open a record for an agent over its current one, if nobody else has it open."""
@@ -90,10 +95,12 @@ class Records:
             self._keep(agent, reference, State.CURRENT)
         return decision
 
-    def undo(self, agent: Agent, reference: str, suspended: str | None) -> None:
+    def undo(self, agent: Agent, reference: str, opened: Opened) -> None:
         """Take an opening back that never reached the agent; what it had put aside is current again if it can be."""
-        if self.close(agent, reference) and suspended is not None:
-            self.resume(agent, suspended)
+        was_open = self.desk(agent).current == reference
+        done = self.suspend(agent, reference) if opened.resumed else self.close(agent, reference)
+        if was_open and done and opened.suspended is not None:
+            self.resume(agent, opened.suspended)
 
     def close(self, agent: Agent, reference: str) -> bool:
         """Close a record, open or put aside; False where the agent has no such record."""

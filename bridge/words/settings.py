@@ -158,6 +158,22 @@ class Group(_Section, frozen=True, kw_only=True):
     short_abandon: Duration = Duration(5.0)
 
 
+class Crm(_Section, frozen=True, kw_only=True):
+    """`customers.C.cloudsync.crm`: how the CRM is asked for what events do not tell. Only GETs and the token's POST."""
+
+    consumer_key: str  # of the connected app; the assertion's `iss`
+    user_id: str  # the integration's user; the assertion's `sub`
+    sandbox: bool = False  # whose login host: test.cloudsync.com instead of login.cloudsync.com
+    token_endpoint: str | None = None  # another endpoint than the login host's
+    audience: str | None = None  # the assertion's `aud`, if not the endpoint's scheme and host
+    instance: str | None = None  # where GETs go, if not where the token's answer says
+    records_path: str = "/services/data/v60.0/composite/sobjects/{entity}?ids={ids}&fields={fields}"
+    query_path: str = "/services/data/v60.0/query?q={query}"
+    batch: int = 100  # ids in one GET
+    timeout: Duration = Duration(30.0)  # a request that is not answered by then is tried again
+    refresh: Duration = Duration(86_400.0)  # names, zones and limits are fetched anew after this; what is missing, too
+
+
 class Cloudsync(_Section, frozen=True, kw_only=True):
     """`customers.C.cloudsync`: which events are processed, and how."""
 
@@ -167,6 +183,7 @@ class Cloudsync(_Section, frozen=True, kw_only=True):
     groups: dict[str, Group] = {}
     statuses: dict[str, dict[str, Literal["open", "closed"]]] = {}
     presence: dict[str, Literal["available", "busy", "away", "break", "training", "offline"]] = {}
+    crm: Crm | None = None
 
 
 class Customer(_Section, frozen=True, kw_only=True):

@@ -91,7 +91,9 @@ async def _echoes(count: int) -> list[float]:
         while data := await reader.read(4096):
             writer.write(data)
         writer.close()
+        done.set()
 
+    done = asyncio.Event()
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
     times = []
@@ -101,6 +103,7 @@ async def _echoes(count: int) -> list[float]:
         await reader.readexactly(500)
         times.append((time.perf_counter() - begun) * 1000)
     writer.close()
+    await done.wait()
     server.close()
     return times
 

@@ -1,5 +1,6 @@
 """Office: the Cloud API as a telephony platform meets it, and the desktops of its agents."""
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -164,6 +165,10 @@ class Office:
             said["ScriptData"] = data
         return await self.post("/api/cloud/pop", said, token or self.tokens[customer], headers, **query)
 
+    def start_pop(self, agent: Agent | str, *rest: Any, **how: Any) -> asyncio.Task[Answer]:
+        """Ask for a pop, and go on before it is answered."""
+        return asyncio.create_task(self.pop(agent, *rest, **how))
+
     async def post(
         self,
         path: str,
@@ -175,15 +180,14 @@ class Office:
         """Post a body, as JSON unless it is bytes."""
         body = said if isinstance(said, bytes) else json.dumps(said).encode()
         asked = {name: str(value) for name, value in query.items()}
-        given = {} if token is None else {"Authorization": f"Bearer {token}"}
-        async with self.http.post(path, data=body, params=asked, headers=given | dict(headers or {})) as response:
+        given = {"Content-Type": "application/json"} | _bearer(token) | dict(headers or {})
+        async with self.http.post(path, data=body, params=asked, headers=given) as response:
             return Answer(response.status, await response.json(content_type=None), response.headers)
 
     async def get(self, path: str, token: str | None = None, **query: object) -> Answer:
         """Read something."""
-        given = {} if token is None else {"Authorization": f"Bearer {token}"}
         asked = {name: str(value) for name, value in query.items()}
-        async with self.http.get(path, headers=given, params=asked) as response:
+        async with self.http.get(path, headers=_bearer(token), params=asked) as response:
             return Answer(response.status, await response.json(content_type=None), response.headers)
 
     async def log_in(
@@ -199,6 +203,10 @@ class Office:
         """Be a desktop of an agent."""
         async with sitting(self.bridge, agent, customer, qos) as desk:
             yield desk
+
+
+def _bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 @asynccontextmanager

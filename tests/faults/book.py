@@ -11,19 +11,18 @@ class Book:
     """Pops by popid; an order is what a caller wanted popped, whatever became of its requests."""
 
     def __init__(self) -> None:
-        self.answered: set[str] = set()
+        self.answered: dict[str, float] = {}
         self.shown: Counter[str] = Counter()
-        self.told: set[str] = set()
         self.waited: dict[str, str] = {}
         self.replays = 0
         self.doubled: list[str] = []
         self._popids: dict[int, str] = {}
-        self._unseen: dict[str, float] = {}
+        self._unseen: dict[str, None] = {}
         self._in_time: list[tuple[float, str]] = []
         self._open: set[str] = set()
         self._readers: list[asyncio.Event] = []
 
-    def answer(self, order: int, popid: str, status: str, expires: float) -> None:
+    def answer(self, order: int, popid: str, status: str, ttl: float) -> None:
         """Note that a caller was answered 200: from now on this pop may not get lost."""
         self._one(order, popid)
         if status in {"shown", "refused", "unchanged"}:
@@ -31,11 +30,11 @@ class Book:
         if popid in self.answered:
             self.replays += 1
             return
-        self.answered.add(popid)
+        self.answered[popid] = ttl
         if popid not in self.shown and status not in {"refused", "unchanged"}:
-            self._unseen[popid] = expires
+            self._unseen[popid] = None
             self._open.add(popid)
-            heapq.heappush(self._in_time, (expires, popid))
+            heapq.heappush(self._in_time, (time.time() + ttl, popid))
         self._news()
 
     def show(self, popid: str, order: int) -> None:
@@ -46,9 +45,8 @@ class Book:
         self._open.discard(popid)
         self._news()
 
-    def tell(self, popid: str) -> None:
-        """Note that the bridge acknowledged the desktop's word that it was shown."""
-        self.told.add(popid)
+    def tell(self) -> None:
+        """Note that the bridge acknowledged a desktop's word that something was shown."""
         self._news()
 
     @property

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import re
-import time
 from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
@@ -102,7 +101,7 @@ class Caller:
             self.answers[said.status] = self.answers.get(said.status, 0) + 1
             if said.status == 200:
                 popid, status = _of(said.body)
-                self._book.answer(order, popid, status, time.time() + ttl)
+                self._book.answer(order, popid, status, ttl)
             elif again and said.status in {409, 503}:
                 await asyncio.sleep(0.02)
                 continue

@@ -95,7 +95,7 @@ class Seat:
                         popid = self._mids.pop(int.from_bytes(packet.body, "big"), "")
                         if popid in self._untold:
                             self._untold.remove(popid)
-                            self._book.tell(popid)
+                            self._book.tell()
                     case _:
                         continue
 

@@ -76,8 +76,18 @@ def test_an_opening_that_never_reached_the_agent_is_taken_back() -> None:
     records, _ = keeping()
     records.open(ANN, "case 7")
     records.open(ANN, "case 8")
-    records.undo(ANN, "case 8", "case 7")
+    records.undo(ANN, "case 8", Opened("case 7"))
     assert records.desk(ANN) == Desk("case 7")
+
+
+def test_a_resuming_that_never_reached_the_agent_leaves_the_record_in_the_activities() -> None:
+    records, _ = keeping()
+    records.open(ANN, "case 7")
+    records.open(ANN, "case 8")
+    opened = records.open(ANN, "case 7")
+    assert opened == Opened("case 8", resumed=True)
+    records.undo(ANN, "case 7", opened)
+    assert records.desk(ANN) == Desk("case 8", ["case 7"])
 
 
 def test_the_oldest_activity_gives_way_to_the_fifty_first() -> None:

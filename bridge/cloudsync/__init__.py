@@ -1,0 +1,1 @@
+"""CloudSync: from CRM events to the live floor, quarter hours and agent days."""

@@ -1,0 +1,1 @@
+"""Events: what a CRM's messages say of its records, in one spelling. Pure."""

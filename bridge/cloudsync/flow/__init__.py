@@ -1,0 +1,1 @@
+"""Flow: from what arrives to what is asked: ingest, process, compute, answer."""

@@ -1,0 +1,276 @@
+"""Ingest: events are adapted, and acknowledged when they are on disk. What comes while a group is written is the next."""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from bridge.broker.port import Ticket
+from bridge.cloudsync.events import adapt
+from bridge.cloudsync.store import arrivals
+from bridge.cloudsync.store.arrivals import Arrivals
+from bridge.cloudsync.store.database import Database
+from bridge.words.cloudsync import Rejected
+from bridge.words.ledger import Trouble, Unavailable
+from bridge.words.settings import Customer
+
+LARGEST_EVENT = 1024 * 1024
+MAX_WAITING = 100_000  # changes waiting to be written; more: 503 for HTTP, and no acknowledgement by MQTT
+
+_SLICE = 100  # events that are adapted before the event loop gets its turn
+_CHUNK = 1_000  # events of one request in one group
+_PACE = 0.002  # seconds from group to group at least
+_TRIED_AGAIN_AFTER = 0.25
+
+_log = logging.getLogger("popbridge.cloudsync")
+
+
+class Accepted(msgspec.Struct):
+    """What became of some events: `duplicates` were known already, `ignored` are of entities that are not selected."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    quarantined: int = 0
+    ignored: int = 0
+
+    def add(self, other: "Accepted") -> None:
+        """Count others too."""
+        self.accepted += other.accepted
+        self.duplicates += other.duplicates
+        self.quarantined += other.quarantined
+        self.ignored += other.ignored
+
+
+class _Event(msgspec.Struct, frozen=True):
+    customer: str
+    channel: str
+    payload: bytes
+    read: adapt.Read
+    received: int
+
+
+class _Bundle:
+    """Events that are acknowledged together: a part of a request, or one message."""
+
+    __slots__ = ("counted", "events", "size", "spans", "taker")
+
+    def __init__(self, events: Sequence[_Event], taker: asyncio.Future[Accepted] | Ticket) -> None:
+        self.events = events
+        self.taker = taker
+        self.counted = Accepted()
+        self.spans: list[tuple[str, int, int]] = []
+        self.size = sum(len(event.read) if isinstance(event.read, list) else 1 for event in events)
+
+    def fill(self, group: Arrivals, number: int) -> int:
+        """Write the events into a group; return the last number used."""
+        self.counted = Accepted()
+        self.spans = []
+        for event in self.events:
+            match event.read:
+                case Rejected() as rejected:
+                    group.refuse(event.customer, event.channel, event.payload, rejected, event.received)
+                    self.counted.quarantined += 1
+                case adapt.Ignored():
+                    group.counts[event.customer, "ignored"] += 1
+                    self.counted.ignored += 1
+                case changes:
+                    group.take(number + 1, event.customer, event.channel, event.payload, changes, event.received)
+                    self.spans.append((event.customer, number + 1, number + len(changes)))
+                    number += len(changes)
+        return number
+
+    def settle(self, new: set[int]) -> list[str]:
+        """Count what was new and acknowledge; return for each duplicate whose it was."""
+        duplicates = []
+        for customer, first, last in self.spans:
+            if any(number in new for number in range(first, last + 1)):
+                self.counted.accepted += 1
+            else:
+                self.counted.duplicates += 1
+                duplicates.append(customer)
+        if isinstance(self.taker, asyncio.Future):
+            if not self.taker.done():  # its caller may have gone
+                self.taker.set_result(self.counted)
+        else:
+            self.taker.release()
+        return duplicates
+
+
+class Ingest:
+    """The queue before the disk. `trouble` is why the last group could not be written, None if it was."""
+
+    def __init__(
+        self,
+        database: Database,
+        last: int,
+        customers: Callable[[], Mapping[str, Customer]],
+        now: Callable[[], int],
+        arrived: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._customers = customers
+        self._now = now
+        self._arrived = arrived
+        self._bundles: deque[_Bundle] = deque()
+        self._posted: dict[str, int] = {}
+        self._untold: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.last = last
+        self.waiting = 0
+        self.trouble: Trouble | None = None
+        self.accepted = Accepted()
+        self.groups = 0
+        self.failures = 0
+
+    @property
+    def usable(self) -> bool:
+        """Whether an event would be taken now, as far as is known."""
+        return self.trouble is None and self.waiting < MAX_WAITING
+
+    def arrived(self, customer: str, channel: str, payload: bytes, ticket: Ticket) -> None:
+        """Take a message; its ticket is released when it is on disk."""
+        # The broker reads no more of a client that waits for too many acknowledgements: that bounds what waits here.
+        self._append(_Bundle([self._read(customer, channel, payload)], ticket))
+
+    async def accept(self, customer: str, payloads: Sequence[bytes]) -> Accepted:
+        """Take a request's events; return when they are on disk. Raises Unavailable: it is not known which are."""
+        if self._closing or not self.usable:
+            # What nobody may wait for is still tried: so the trouble is found to be over.
+            self._wake.set()
+            raise Unavailable(self.trouble or "busy", "CloudSync's events cannot be written at the moment.")
+        self._posted[customer] = self._now()
+        told = Accepted()
+        results: list[asyncio.Future[Accepted]] = []
+        loop = asyncio.get_running_loop()
+        for start in range(0, len(payloads), _CHUNK):
+            events = []
+            for count, payload in enumerate(payloads[start : start + _CHUNK], 1):
+                events.append(self._read(customer, "", payload))
+                if count % _SLICE == 0:
+                    await asyncio.sleep(0)
+            future: asyncio.Future[Accepted] = loop.create_future()
+            results.append(future)
+            self._append(_Bundle(events, future))
+        if not payloads:
+            future = loop.create_future()
+            results.append(future)
+            self._append(_Bundle([], future))
+        for outcome in await asyncio.gather(*results, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+            told.add(outcome)
+        return told
+
+    async def run(self) -> None:
+        """Write until `close`, then what is left."""
+        loop = asyncio.get_running_loop()
+        begun = -_PACE
+        while not self._closing:
+            if self.trouble is None:
+                await self._wake.wait()
+            else:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_TRIED_AGAIN_AFTER):
+                        await self._wake.wait()
+            if (early := begun + _PACE - loop.time()) > 0:
+                await asyncio.sleep(early)
+            self._wake.clear()
+            begun = loop.time()
+            await self._write()
+            if self._bundles and self.trouble is None:
+                self._wake.set()
+        while self._bundles or self._untold:
+            await self._write()
+            if self.trouble is not None:
+                break
+        for bundle in self._bundles:
+            _fail(bundle, Unavailable("broken", "CloudSync's store was closed."))
+
+    def close(self) -> None:
+        """Let `run` end when everything is written, or cannot be."""
+        self._closing = True
+        self._wake.set()
+
+    def _read(self, customer: str, channel: str, payload: bytes) -> _Event:
+        read: adapt.Read
+        if len(payload) > LARGEST_EVENT:
+            read = Rejected("oversized", f"The event has {len(payload)} bytes; at most {LARGEST_EVENT} are read.")
+        else:
+            settings = self._customers().get(customer)
+            read = adapt.read(channel, payload, settings.cloudsync.entities if settings else ())
+        return _Event(customer, channel, payload, read, self._now())
+
+    def _append(self, bundle: _Bundle) -> None:
+        self._bundles.append(bundle)
+        self.waiting += bundle.size
+        self._wake.set()
+
+    def _take(self) -> tuple[list[_Bundle], Arrivals, int, int]:
+        group = Arrivals()
+        first = last = self.last + 1
+        last = self.last
+        taken = []
+        while self._bundles and not group.full:
+            bundle = self._bundles.popleft()
+            last = bundle.fill(group, last)
+            taken.append(bundle)
+        for customer, count in self._untold.items():
+            group.counts[customer, "duplicates"] += count
+        group.posted = self._posted
+        return taken, group, first, last
+
+    async def _write(self) -> None:
+        taken, group, first, last = self._take()
+        untold, self._untold = self._untold, {}
+        posted, self._posted = self._posted, {}
+        try:
+            if self.trouble == "full":
+                await self._database.try_space()
+            elif self.trouble is not None and group.empty:
+                # Nothing waits: see whether the file can be written again.
+                group.posted = {}
+                await self._database.write("UPDATE state SET value = value WHERE name = 'cursor'")
+            new = await arrivals.write(self._database, group, first, last) if not group.empty else set()
+        except Unavailable as failure:
+            self._failed(taken, failure)
+            self._untold = untold
+            self._posted = posted | self._posted
+            return
+        self.last = last
+        self.groups += 1
+        if self.trouble is not None:
+            self.trouble = None
+            _log.warning("CloudSync's store can be written again")
+        for bundle in taken:
+            self.waiting -= bundle.size
+            for customer in bundle.settle(new):
+                self._untold[customer] = self._untold.get(customer, 0) + 1
+            self.accepted.add(bundle.counted)
+        if self._untold and not self._bundles:
+            self._wake.set()
+        if new:
+            self._arrived()
+
+    def _failed(self, taken: Sequence[_Bundle], failure: Unavailable) -> None:
+        self.failures += 1
+        if self.trouble != failure.reason:
+            self.trouble = failure.reason
+            _log.error("no event can be written (%s): %s", failure.reason, failure)
+        kept = []
+        for bundle in taken:
+            if isinstance(bundle.taker, asyncio.Future):
+                self.waiting -= bundle.size
+                _fail(bundle, failure)
+            else:
+                kept.append(bundle)
+        self._bundles.extendleft(reversed(kept))
+
+
+def _fail(bundle: _Bundle, failure: Unavailable) -> None:
+    # A message's ticket stays with its connection: without PUBACK the client sends it again.
+    if isinstance(bundle.taker, asyncio.Future) and not bundle.taker.done():
+        bundle.taker.set_exception(failure)

@@ -1,0 +1,1 @@
+"""Store: raw events, records, facts and rows, on disk before anybody is told that they were taken."""

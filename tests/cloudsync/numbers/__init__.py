@@ -1,0 +1,1 @@
+"""Stories of the numbers, told with facts and rows."""
