@@ -20,11 +20,9 @@ from bridge.credentials.throttle import Throttle
 from bridge.credentials.users import User, UserKind
 from bridge.words import errors
 from bridge.words.principal import Principal, Role
-from bridge.words.settings import Customer
+from bridge.words.settings import CloudPaths, Customer
 
 DESKTOP_TOKEN_LIVES = 12 * 3600.0
-ID_TOKEN_LIVES = 3600.0
-REFRESH_TOKEN_LIVES = 30 * 86_400.0
 
 _MQTT_ROLES = frozenset({Role.DESKTOP, Role.OBSERVER, Role.FEED})
 _CONNACK_BAD_CREDENTIAL = 4
@@ -61,10 +59,12 @@ class Gate:
         self,
         credentials: Credentials,
         customers: Callable[[], Mapping[str, Customer]],
+        cloud: CloudPaths,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._credentials = credentials
         self._customers = customers
+        self._cloud = cloud
         self._now = now
         self._throttle = Throttle()
         self.refused: dict[str, int] = {}
@@ -124,13 +124,17 @@ class Gate:
             ) from None
 
     async def _grant_cloud(self, user: User) -> CloudGrant:
-        lives = {Role.CLOUD: ID_TOKEN_LIVES, Role.ACCESS: ID_TOKEN_LIVES, Role.REFRESH: REFRESH_TOKEN_LIVES}
+        lives = {
+            Role.CLOUD: self._cloud.id_token_lives,
+            Role.ACCESS: self._cloud.id_token_lives,
+            Role.REFRESH: self._cloud.refresh_token_lives,
+        }
         tokens = {role: await self._issue(role, user, seconds) for role, seconds in lives.items()}
         return CloudGrant(
             id_token=tokens[Role.CLOUD].token,
             access_token=tokens[Role.ACCESS].token,
             refresh_token=tokens[Role.REFRESH].token,
-            expires_in=round(ID_TOKEN_LIVES),
+            expires_in=round(self._cloud.id_token_lives),
             username=user.username,
             created=user.created,
             updated=user.updated,

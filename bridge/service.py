@@ -97,7 +97,9 @@ class Service:
 
     def licence(self, customer: str) -> Licence:
         """Give the Cloud API's licence of a customer."""
-        return self.settings.customers[customer].cloud.licence
+        known = self.settings.customers.get(customer)
+        # A customer that was removed while something of it is under way: nobody is licensed any more.
+        return known.cloud.licence if known is not None else Licence(kind="named")
 
     def keep_record(self, agent: Agent, reference: str, state: State | None) -> None:
         """Write down what changed of an agent's records, and let its desktops know."""
@@ -128,7 +130,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         Credentials.open(data, demo=demo) as service.credentials,
         Ledger.open(data, settings.ledger, service.now) as service.ledger,
     ):
-        service.gate = Gate(service.credentials, service.customers, service.now)
+        service.gate = Gate(service.credentials, service.customers, settings.cloud, service.now)
         service.records = Records(service.keep_record)
         service.seats = Seats()
         service.desks = Desks(
@@ -201,9 +203,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
         f"{service.settings.cloud.token_path}/refresh": Route(
             "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS", cloud_door.refusal
         ),
-        service.settings.cloud.pop_path: Route(
-            "cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS", cloud_door.refusal
-        ),
+        service.settings.cloud.pop_path: Route("cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS", cloud_door.refusal),
         "/api/pops": Route("pops", pops.list_pops),
         "/api/agents": Route("agents", pops.list_agents),
         "/api/licence": Route("licence", pops.licence),

@@ -287,6 +287,8 @@ class Connection:
             self._batch.append(data)
             return True
         transport = self._transport
+        if transport.is_closing():
+            return False
         if transport.get_write_buffer_size() > self._limit:
             self.cut(f"more than {self._limit} bytes wait for it (mqtt.write_buffer)")
             return False

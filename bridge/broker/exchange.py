@@ -136,7 +136,7 @@ class Exchange:
                 continue
             packet = session.offer(letter, granted)
             if packet is None:
-                self._overflow(session, letter, outlet)
+                self._overflow(session, letter, granted, outlet)
                 continue
             now = bool(packet) and outlet.write(packet)
             later = bool(granted and letter.qos)  # acknowledged, or lost
@@ -169,11 +169,19 @@ class Exchange:
 
     def _store(self, session: Session, letter: Letter, granted: int) -> None:
         if not session.store(letter, granted):
-            self._dropped()
+            self._no_room(session, letter, granted)
 
-    def _overflow(self, session: Session, letter: Letter, outlet: Outlet) -> None:
+    def _overflow(self, session: Session, letter: Letter, granted: int, outlet: Outlet) -> None:
         if letter.watcher is not None and session.desktop:
             outlet.cut(f"more than {self._settings.queue} messages wait for it (mqtt.queue)")
+        else:
+            self._no_room(session, letter, granted)
+
+    def _no_room(self, session: Session, letter: Letter, granted: int) -> None:
+        kept = self.retained.of(letter.topic)
+        if kept is not None and kept.payload == letter.payload:
+            # Who subscribed to a state must end up with the newest one, however slow it was: by the window's pace.
+            session.retain([kept], granted)
         else:
             self._dropped()
 

@@ -12,6 +12,9 @@ class Transport(Protocol):
     def get_write_buffer_size(self) -> int:
         """Count the bytes not yet sent."""
 
+    def is_closing(self) -> bool:
+        """Say whether the line is at its end: uvloop raises for a write on one that was reset."""
+
     def close(self) -> None:
         """Close when everything is sent."""
 

@@ -28,6 +28,10 @@ class Retained:
         """List all of them."""
         return list(self._letters.values())
 
+    def of(self, topic: str) -> Letter | None:
+        """Give the one of a topic."""
+        return self._letters.get(topic)
+
     def keep(self, topic: str, payload: bytes, qos: int) -> bool:
         """Set, replace, or with an empty payload clear; False if there is no room for another topic."""
         before = self._letters.get(topic)

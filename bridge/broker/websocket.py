@@ -108,6 +108,10 @@ class WebSocketWriter(WriterAdapter):  # type: ignore[misc]
             await self._websocket.send_bytes(data)
             self._size -= len(data)
 
+    def is_closing(self) -> bool:
+        """Say whether nothing more will be sent."""
+        return self._closing
+
     def get_write_buffer_size(self) -> int:
         """Count the bytes not yet sent."""
         return self._size

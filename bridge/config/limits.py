@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.words.settings import Crm, Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
+from bridge.words.settings import CloudPaths, Crm, Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
 
 _YEAR = 365 * 86_400.0
 _MEBI = 1024 * 1024
@@ -47,6 +47,7 @@ LIMITS: Mapping[type, Mapping[str, Range]] = MappingProxyType(
             "max_waiting_bytes": (_MEBI, 16_384 * _MEBI),
             "busy_timeout": (0.01, 60.0),
         },
+        CloudPaths: {"id_token_lives": (1.0, _YEAR), "refresh_token_lives": (1.0, _YEAR)},
         Customer: {
             "duplicate_window": (0.0, 86_400.0),  # 0s: no guard
             "rate_limit": (0, 1_000_000),  # 0: no limit

@@ -5,41 +5,28 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Literal
 
-import msgspec
-
 from bridge.broker.port import Audience, Broker, Message, Ticket
 from bridge.delivery import desks, lifecycle
-from bridge.delivery.claims import Claims, Refused, Taken
+from bridge.delivery.claiming import Claiming
+from bridge.delivery.claims import Claims, Taken
 from bridge.delivery.desks import Desks, Moved, Told
 from bridge.delivery.lifecycle import FINAL, OPEN, Status, may_follow
 from bridge.delivery.live import LivePop, LivePops
+from bridge.delivery.outcome import Outcome, document, short, so_far
 from bridge.ledger.ledger import Ledger
-from bridge.records.records import Agent, Opened, Records, State, Unchanged
-from bridge.words import errors, pop, times, topics
+from bridge.records.records import Agent, Opened, Records, State
+from bridge.words import errors, pop
 from bridge.words.ledger import Entry, Remembered, Step, Unavailable
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Delivery as Bounds
 from bridge.words.trigger import Channel, Trigger
 
 LARGEST_PAYLOAD = 131_072
-LONGEST_WORD = 256  # characters of what a desktop says of a pop, such as a reason
 RELEASED_AT_ONCE = 50  # held pops under way to one agent; more would be cut off as a slow desktop's queue
 
 log = logging.getLogger("popbridge.delivery")
 
 Until = Literal["shown", "delivered"]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the caller is told. `popid` is None for a dry run."""
-
-    popid: str | None = None
-    status: Status
-    topic: str
-    receivers: int
-    reason: str | None = None
-    holder: str | None = None
-    suspended: str | None = None
 
 
 Remember = Callable[[Outcome], Remembered | None]
@@ -61,7 +48,7 @@ class Delivery:
         self._broker = broker
         self._ledger = ledger
         self._records = records
-        self._claims = claims
+        self._claiming = Claiming(claims, desks_)
         self._desks = desks_
         self.live = LivePops(bounds, self._forgotten)
         self.now = now
@@ -83,33 +70,33 @@ class Delivery:
         now = self.now()
         popid = pop.new_id(now)
         agent = (trigger.customer, trigger.agentid)
-        payload = pop.encode(_document(trigger, popid, now))
+        payload = pop.encode(document(trigger, popid, now))
         if len(payload) > LARGEST_PAYLOAD:
             raise errors.payload_too_large("The payload to be published", len(payload), LARGEST_PAYLOAD)
         receivers = self._broker().desktops(trigger.topic)
         reference = (trigger.reference or popid) if trigger.channel is Channel.CLOUD else None
         if trigger.controls.dryrun:
-            return self._foretold(agent, reference, trigger, receivers), None
+            return self._claiming.foretell(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
         if self._ledger.behind:
             raise errors.overloaded("The ledger cannot keep up")
         message = Message(trigger.topic, payload)
         live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
-        decided = self._decide(live, trigger.refusal, receivers)
+        decided = self._claiming.decide(live, trigger.refusal, receivers)
         await self._record(live, trigger, credential, identity, payload, decided, remember)
         if decided is not None:
             self.counted[decided] += 1
             live.status = decided
             self._tell_failure(live)
-            return _outcome(live, receivers), None
+            return so_far(live, receivers), None
         self.live.add(live, self.now())
         if live.taken is None and live.reference is not None and self._broker().desktops(trigger.topic):
             # A desktop came while the pop was being recorded: what it needs is still to be taken.
-            late = self._claim(live)
+            late = self._claiming.take(live)
             if late is not None:
                 self._end(live, late)
-                return _outcome(live, receivers), None
-        return _outcome(live, await self._publish(live, Audience.EVERYBODY)), live
+                return so_far(live, receivers), None
+        return so_far(live, await self._publish(live, Audience.EVERYBODY)), live
 
     def duplicate(self, trigger: Trigger, first: str) -> Outcome:
         """Say of a trigger whose twin was popped a moment ago what became of that one."""
@@ -117,10 +104,6 @@ class Delivery:
         live = self.live.get(first)
         status = live.status if live is not None else Status.EXPIRED
         return Outcome(popid=first, status=status, topic=trigger.topic, receivers=receivers)
-
-    def outcome(self, live: LivePop, receivers: int) -> Outcome:
-        """Say what became of a pop so far; `receivers` is of its first publication."""
-        return _outcome(live, receivers)
 
     async def wait(self, live: LivePop, seconds: float, until: Until) -> int:
         """Wait until the pop got as far as asked, or time is up; give the milliseconds since its acceptance."""
@@ -140,7 +123,7 @@ class Delivery:
         if live.status in lifecycle.TOO_LATE:
             raise errors.too_late(live.status)
         was_sent = live.was_sent
-        self._give_back(live)
+        self._claiming.give_back(live)
         self.move(live, Status.RECALLED)
         if was_sent:
             await self._desks.recall(live.agent, live.popid)
@@ -206,7 +189,7 @@ class Delivery:
         live.was_sent = live.was_sent or live.copies.written or live.copies.unproven
         if status is Status.HELD and not live.copies.awaiting:
             live.copies.written = False
-            self._give_back(live)
+            self._claiming.give_back(live)
             self.live.hold(live)
         if live.copies.unproven and not live.copies.awaiting:
             # Nothing more will be heard of its copies: it need not reach anybody any more.
@@ -270,6 +253,8 @@ class Delivery:
 
     def _told(self, agent: Agent, told: Told) -> None:
         live = self.live.get(told.popid)
+        if live is not None and live.agent == agent and live.status == told.outcome:
+            return  # another desktop of the agent says the same
         if (
             live is None
             or live.agent != agent
@@ -280,74 +265,14 @@ class Delivery:
                 "agent %r of %s: %s for a pop that was not sent to it, or is done", agent[1], agent[0], told.outcome
             )
             return
-        live.reason, live.suspended = _short(told.reason), _short(told.suspended)
+        live.reason, live.suspended = short(told.reason), short(told.suspended)
         if told.outcome == "refused":
-            self._give_back(live)
+            self._claiming.give_back(live)
         elif told.outcome == "shown" and live.taken is None:
-            self._claim_shown(live)
+            self._claiming.take_shown(live)
         self.move(live, Status(told.outcome), live.reason or live.suspended or "")
         self._tell_failure(live)
         self._desks.opened(agent, live.popid)
-
-    def _claim_shown(self, live: LivePop) -> None:
-        """Take the record of a pop that a desktop opened after it was given back: refused, or held, meanwhile."""
-        if live.reference is None:
-            return
-        verdict = self._claims.take(live.agent, live.reference)
-        match verdict:
-            case Taken():
-                live.taken = verdict
-            case Refused(reason):
-                self._desks.refuse(live.agent, live.reference, reason)
-            case Unchanged():
-                pass
-
-    def _foretold(self, agent: Agent, reference: str | None, trigger: Trigger, receivers: int) -> Outcome:
-        topic = trigger.topic
-        verdict = self._claims.judge(agent, reference) if reference is not None else None
-        if trigger.refusal is not None:
-            verdict = Refused(trigger.refusal)
-        if isinstance(verdict, Refused):
-            return Outcome(
-                status=Status.REFUSED, topic=topic, receivers=receivers, reason=verdict.reason, holder=verdict.holder
-            )
-        if isinstance(verdict, Unchanged):
-            return Outcome(status=Status.UNCHANGED, topic=topic, receivers=receivers)
-        return Outcome(status=Status.SENT if receivers else Status.HELD, topic=topic, receivers=receivers)
-
-    def _decide(self, live: LivePop, refusal: str | None, receivers: int) -> Status | None:
-        """Say what ends the pop before it is published, if anything does; a pop to be held only has to look hopeful."""
-        if refusal is not None:
-            live.reason = refusal
-            return Status.REFUSED
-        if receivers or live.reference is None:
-            return self._claim(live)
-        verdict = self._claims.judge(live.agent, live.reference)
-        if isinstance(verdict, Refused):
-            live.reason, live.holder = verdict.reason, verdict.holder
-            return Status.REFUSED
-        return None
-
-    def _claim(self, live: LivePop) -> Status | None:
-        """Take what a Cloud pop needs; give the status that ends it where it cannot be had."""
-        if live.reference is None:
-            return None
-        match self._claims.take(live.agent, live.reference):
-            case Taken() as taken:
-                live.taken = taken
-                self._desks.opening(live.agent, live.popid)
-                return None
-            case Unchanged():
-                return Status.UNCHANGED
-            case Refused(reason, holder):
-                live.reason, live.holder = reason, holder
-                return Status.REFUSED
-
-    def _give_back(self, live: LivePop) -> None:
-        if live.taken is not None and live.reference is not None:
-            taken, live.taken = live.taken, None
-            self._claims.give_back(live.agent, live.reference, taken, written=live.was_sent)
-            self._desks.opened(live.agent, live.popid)
 
     async def _record(
         self,
@@ -380,10 +305,10 @@ class Delivery:
             fingerprint=identity,
         )
         try:
-            answer = remember(_outcome(live, 0)) if remember else None
+            answer = remember(so_far(live, 0)) if remember else None
             await self._ledger.accept(entry, steps, answer, final=decided is not None)
         except Unavailable as unavailable:
-            self._give_back(live)
+            self._claiming.give_back(live)
             # The ledger itself says once that it fails; a line for each trigger would flood a disk that may be full.
             log.debug("the ledger cannot be written: %s", unavailable)
             raise errors.overloaded("The pop could not be recorded") from None
@@ -428,7 +353,7 @@ class Delivery:
                         await self._release_one(live)
 
     async def _release_one(self, live: LivePop) -> None:
-        decided = self._claim(live)
+        decided = self._claiming.take(live)
         if decided is None:
             self.live.unhold(live)
             await self._publish(live, Audience.DESKTOPS)
@@ -456,7 +381,7 @@ class Delivery:
             self.live.nearer.clear()
             while (live := self.live.due(self.now())) is not None:
                 if lifecycle.expires(live.status, live.copies):
-                    self._give_back(live)
+                    self._claiming.give_back(live)
                     self.move(live, Status.EXPIRED)
                     self._tell_failure(live)
                     self.live.forget(live)
@@ -471,39 +396,3 @@ class Delivery:
                     await self.live.nearer.wait()
             except TimeoutError:
                 continue
-
-
-def _document(trigger: Trigger, popid: str, now: float) -> pop.Pop:
-    return pop.Pop(
-        popid=popid,
-        event=trigger.event,
-        agentid=trigger.agentid,
-        crmid=trigger.crmid,
-        ctiid=trigger.ctiid,
-        campaign=trigger.campaign,
-        reference=trigger.reference,
-        sent=times.stamp(now),
-        expires=times.stamp(now + trigger.ttl),
-        ack=topics.ack(trigger.customer, trigger.agentid),
-        traceparent=trigger.traceparent,
-        fields=trigger.fields,
-        variables=trigger.variables,
-        data=trigger.data,
-    )
-
-
-def _short(text: str | None) -> str | None:
-    """Keep of a desktop's word what a person reads."""
-    return None if text is None else text[:LONGEST_WORD]
-
-
-def _outcome(live: LivePop, receivers: int) -> Outcome:
-    return Outcome(
-        popid=live.popid,
-        status=Status.HELD if live.status is Status.ACCEPTED else live.status,
-        topic=live.message.topic,
-        receivers=receivers,
-        reason=live.reason,
-        holder=live.holder,
-        suspended=live.suspended,
-    )

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import msgspec
 
 from bridge.connect.rates import Rates
-from bridge.delivery.delivery import Delivery, Outcome
+from bridge.delivery.delivery import Delivery
+from bridge.delivery.outcome import Outcome, so_far
 from bridge.delivery.repeats import Answer, Guard, Key, Keys, Remember, fingerprint
 from bridge.ledger.ledger import Ledger
 from bridge.words import errors
@@ -89,4 +90,4 @@ class Triggers:
         if live is None or not wanted.wait:
             return spell(Handled(outcome, outcome.status, 0 if wanted.wait else None))
         ms = await self._delivery.wait(live, wanted.wait, wanted.until)
-        return spell(Handled(self._delivery.outcome(live, outcome.receivers), live.status, ms))
+        return spell(Handled(so_far(live, outcome.receivers), live.status, ms))

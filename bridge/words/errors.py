@@ -53,6 +53,7 @@ TABLE: Mapping[str, Problem] = {
         Problem(403, "forbidden", "This credential does not open this door", "Use a credential of the kind that the detail names."),
         Problem(404, "not_found", "There is nothing here", "Check the path; README lists every one."),
         Problem(404, "unknown_crmid", "The CRM instance is unknown", "Use the host name of a CRM instance listed in broker.yaml."),
+        Problem(404, "feed_disabled", "This feed is not selected", "Add it to `cloudsync.feeds` of the customer in broker.yaml."),
         Problem(404, "unknown_event", "The event is unknown", _CHECKS),
         Problem(405, "method_not_allowed", "The method is not allowed here", "Use one of the methods in the Allow header."),
         Problem(409, "idempotency_in_flight", "The first request is still at work", "Ask again in a moment with the same key."),

@@ -207,10 +207,12 @@ class Customer(_Section, frozen=True, kw_only=True):
 
 
 class CloudPaths(_Section, frozen=True, kw_only=True):
-    """`cloud`: where the Cloud API answers; the refresh is below the token's path."""
+    """`cloud`: where the Cloud API answers (the refresh is below the token's path), and how long its tokens live."""
 
     token_path: str = "/api/cloud/token"  # noqa: S105 - a path
     pop_path: str = "/api/cloud/pop"
+    id_token_lives: Duration = Duration(3_600.0)
+    refresh_token_lives: Duration = Duration(30 * 86_400.0)
 
 
 class Settings(_Section, frozen=True, kw_only=True):

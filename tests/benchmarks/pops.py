@@ -425,7 +425,7 @@ def main() -> None:
         sys.stdout.write(
             f"\nPython {platform.python_version()}, aiohttp {aiohttp.__version__}, uvloop {version('uvloop')}, "
             f"{os.cpu_count()} cores, {platform.machine()}\n"
-            f"median of {options.rounds} rounds; triggers of {SIZE} bytes on {CONNECTIONS} kept connections; "
+            f"pops: median of {options.rounds} rounds; triggers of {SIZE} bytes on {CONNECTIONS} kept connections; "
             f"latency from when a trigger was due, at {options.rate:,} a second\n"
         )
 

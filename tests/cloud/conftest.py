@@ -6,7 +6,7 @@ from itertools import chain
 import aiohttp
 import pytest
 
-from tests.cloud.office import AGENTS, CONFIG, PASSWORD, Office, add_user, issue_agents
+from tests.cloud.office import AGENTS, CONFIG, PASSWORD, READERS, USERS, Office, add_user, issue_agents
 from tests.conftest import Agent, Bridge, basic
 
 
@@ -26,6 +26,12 @@ def cloud_agents(cloud: Bridge) -> dict[str, Iterator[Agent]]:
 
 
 @pytest.fixture(scope="session")
+def storm_agents(cloud_agents: dict[str, Iterator[Agent]]) -> list[Agent]:
+    """All agents of the customer whom a storm hits."""
+    return list(cloud_agents["storm"])
+
+
+@pytest.fixture(scope="session")
 def racers(cloud: Bridge) -> list[Agent]:
     """Fifty agents of acme who compete for records."""
     ids = [f"racer-{each}" for each in range(50)]
@@ -36,7 +42,7 @@ def racers(cloud: Bridge) -> list[Agent]:
 @pytest.fixture(scope="session")
 def cloud_users(cloud: Bridge) -> dict[str, str]:
     """A Cloud API user of each customer."""
-    return {customer: add_user(cloud, f"user-of-{customer}", customer) for customer in AGENTS}
+    return {customer: add_user(cloud, f"user-of-{customer}", customer) for customer in USERS}
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +70,6 @@ async def office(
 
 @pytest.fixture(scope="session")
 def readers(cloud: Bridge) -> dict[str, str]:
-    """An observer's token of each customer, and an administrator's of acme as `admin`."""
-    tokens = {customer: cloud.token("observer", customer) for customer in AGENTS}
+    """An observer's token of some customers, and an administrator's of acme as `admin`."""
+    tokens = {customer: cloud.token("observer", customer) for customer in READERS}
     return dict(chain(tokens.items(), [("admin", cloud.token("admin"))]))

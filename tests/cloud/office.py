@@ -52,6 +52,11 @@ customers:
   off:
     cloud:
       campaigns: {Support: {}}
+  storm:
+    cloud:
+      enabled: true
+      licence: {kind: concurrent, seats: 4}
+      campaigns: {Support: {}}
   slow:
     rate_limit: 2
     cloud:
@@ -59,7 +64,9 @@ customers:
       campaigns: {Support: {}}
 """
 
-AGENTS = {"acme": 200, "exact": 20, "seats": 40, "named": 4, "off": 2, "slow": 2}
+AGENTS = {"acme": 200, "exact": 20, "seats": 40, "storm": 6}
+USERS = ("acme", "exact", "seats", "named", "off", "storm", "slow")
+READERS = ("acme", "seats", "named", "off", "storm")
 
 
 class Desk:
@@ -107,10 +114,16 @@ class Desk:
 
     async def no_pop(self) -> None:
         """Assert that no pop is on its way; words may be."""
+        assert not await self.pops()
+
+    async def pops(self) -> list[dict[str, Any]]:
+        """Take the pops that came up to now."""
         for message in await self.client.heard():
-            await self.client.send(packets.reply(Kind.PUBACK, message.mid))
+            if message.qos:
+                await self.client.send(packets.reply(Kind.PUBACK, message.mid))
             self._sort(message.topic, message.payload)
-        assert not self._pops
+        taken, self._pops = list(self._pops), deque()
+        return taken
 
     async def _take(self, *, acknowledge: bool = True) -> None:
         message = await self.client.message(acknowledge=acknowledge)

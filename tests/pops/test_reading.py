@@ -117,10 +117,15 @@ async def test_50_are_listed_unless_asked_otherwise(trigger: Caller, agent: Agen
 
 
 async def test_since_counts_to_the_millisecond_in_any_zone(trigger: Caller, agent: Agent, observer: Reader) -> None:
-    newest, middle, oldest = await popped(trigger, agent, 3)
-    sent = datetime.fromisoformat((await observer.pop(middle))["sent"])
-    for since in (sent, sent.astimezone(UTC) + timedelta(microseconds=0)):
-        assert popids(await observer("/api/pops", agent=agent.id, since=since.isoformat())) == [newest, middle]
+    (oldest,) = await popped(trigger, agent)
+    before = (await observer.pop(oldest))["sent"]
+    number = 0
+    while (sent_last := (await observer.pop((await popped(trigger, agent, late=number))[0]))["sent"]) == before:
+        number += 1
+    expected = popids(await observer("/api/pops", agent=agent.id))
+    newest, middle = (await popped(trigger, agent, later="yes"))[0], expected[0]
+    sent = datetime.fromisoformat(sent_last)
+    assert popids(await observer("/api/pops", agent=agent.id, since=sent_last)) == [newest, middle]
     elsewhere = (sent.replace(tzinfo=None) + timedelta(hours=2)).isoformat(timespec="milliseconds") + "+02:00"
     assert popids(await observer("/api/pops", agent=agent.id, since=elsewhere)) == [newest, middle]
     future = (datetime.now(UTC) + timedelta(days=1)).isoformat()

@@ -24,6 +24,7 @@ LARGEST = 1_000_000
 GAP_FIELD = "gap"
 """In the fields of a gap: the platform's change type, `GAP_DELETE` for instance."""
 
+_UNSAID: dict[str, Value] = {GAP_FIELD: "GAP_UPDATE"}
 _GAPS = {"GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW"}
 _KINDS = {
     "CREATE": Kind.CREATE,
@@ -115,57 +116,54 @@ def _parse(payload: bytes) -> dict[str, object]:
     return message
 
 
-def _captured(place: str, body: Mapping[str, object], entities: Collection[str]) -> list[Change] | Ignored:
+def _header(raw: object) -> _Header:
     try:
-        header = msgspec.convert(body["ChangeEventHeader"], _Header)
+        header = msgspec.convert(raw, _Header)
     except msgspec.ValidationError as error:
         reason = "missing_field" if "missing required" in str(error) else "bad_value"
         raise _RefusedError(reason, f"ChangeEventHeader: {error}.") from None
+    if not header.record_ids or not header.transaction_key or len(header.transaction_key) > fields.LONGEST_TEXT:
+        raise _RefusedError("missing_field", "An event needs recordIds and a transactionKey of at most 255 characters.")
+    if max(abs(header.commit_number or 0), abs(header.sequence_number)) >= 1 << 63:
+        raise _RefusedError("bad_value", "commitNumber and sequenceNumber have at most 64 bits.")
+    return header
+
+
+def _captured(place: str, body: Mapping[str, object], entities: Collection[str]) -> list[Change] | Ignored:
+    header = _header(body["ChangeEventHeader"])
     entity = header.entity_name or place.rpartition("/")[2].removesuffix(_SUFFIX)
     if not entity:
         raise _RefusedError("unknown_entity", "The header has no entityName, and there is no channel.")
     table = fields.OF.get(entity)
     if table is None or not (entity in entities or entity in fields.MAPPING):
         return Ignored(entity)
-    change_type = header.change_type
+    change_type, number = header.change_type, header.commit_number or 0
     kind = _KINDS.get(change_type)
     if kind is None:
         raise _RefusedError("unknown_change_type", "The changeType is none of CREATE, UPDATE, DELETE, UNDELETE, GAP_….")
-    if not header.record_ids or not header.transaction_key or len(header.transaction_key) > fields.LONGEST_TEXT:
-        raise _RefusedError("missing_field", "An event needs recordIds and a transactionKey of at most 255 characters.")
-    number = header.commit_number or 0
-    if not (abs(number) < 1 << 63 and abs(header.sequence_number) < 1 << 63):
-        raise _RefusedError("bad_value", "commitNumber and sequenceNumber have at most 64 bits.")
     at = _moment("commitTimestamp", header.commit_timestamp)
 
     names = changed.names(header.changed_fields, body) if header.changed_fields else ()
     told: dict[str, Value] = {}
-    unsaid: list[str] = []
-    if names is None:
-        kind = Kind.GAP
-    if kind is Kind.GAP:
-        told[GAP_FIELD] = change_type
+    gap: dict[str, Value] = {GAP_FIELD: change_type}
+    unsaid = False
+    if kind is Kind.GAP or names is None:
+        kind, told = Kind.GAP, gap
     else:
-        told, unsaid = _values(body, table, names or (), header.diff_fields or ())
-
+        told, unsaid = _values(body, table, names, header.diff_fields or ())
+    sequence = header.sequence_number
     found: dict[str, Change] = {}
     for written in header.record_ids:
         whole = change_type == "GAP_OVERFLOW" or ids.is_whole(written)
         record = ids.WHOLE if whole else _id(written)
-        identity = f"{entity}|{header.transaction_key}|{header.sequence_number}|{change_type}|{record}"
+        identity = f"{entity}|{header.transaction_key}|{sequence}|{change_type}|{record}"
         if whole:
-            gap: dict[str, Value] = {GAP_FIELD: change_type}
-            found[identity] = Change(
-                entity, record, Kind.GAP, Source.CDC, at, number, header.sequence_number, gap, identity
-            )
+            found[identity] = Change(entity, record, Kind.GAP, Source.CDC, at, number, sequence, gap, identity)
             continue
-        found[identity] = Change(entity, record, kind, Source.CDC, at, number, header.sequence_number, told, identity)
+        found[identity] = Change(entity, record, kind, Source.CDC, at, number, sequence, told, identity)
         if unsaid:
-            identity += "|unsaid"
-            gap = {GAP_FIELD: "GAP_UPDATE"}
-            found[identity] = Change(
-                entity, record, Kind.GAP, Source.CDC, at, number, header.sequence_number, gap, identity
-            )
+            beside = f"{identity}|unsaid"
+            found[beside] = Change(entity, record, Kind.GAP, Source.CDC, at, number, sequence, _UNSAID, beside)
     return list(found.values())
 
 
@@ -174,10 +172,10 @@ def _values(
     table: Mapping[str, tuple[str, fields.Reader]],
     named: Collection[str],
     diffs: Collection[str],
-) -> tuple[dict[str, Value], list[str]]:
-    """Read the fields that an event sets, and which of them have values that say nothing."""
+) -> tuple[dict[str, Value], bool]:
+    """Read the fields that an event sets, and whether any has a value that says nothing."""
     told: dict[str, Value] = {}
-    unsaid: list[str] = []
+    unsaid = False
     for name, raw in body.items():
         known = table.get(name)
         if known is None:
@@ -187,7 +185,7 @@ def _values(
                 told[known[0]] = None
             continue
         if isinstance(raw, dict | list) or name in diffs:
-            unsaid.append(name)
+            unsaid = True
             continue
         told[known[0]] = _value(name, raw, known[1])
     return told, unsaid
@@ -215,19 +213,17 @@ def _pushed(
     kind = _TOPIC_KINDS.get(event.type)
     if kind is None:
         raise _RefusedError("unknown_change_type", "The event's type is none of created, updated, deleted, undeleted.")
-    record_id = sobject.get("Id")
-    if not isinstance(record_id, str):
-        raise _RefusedError("missing_field", "The sobject has no Id.")
-    record = _id(record_id)
+    record = _record_id(sobject)
     created = _moment("createdDate", event.created_date)
     told, unsaid = _values(sobject, table, sobject, ())
     modified = told.get("LastModifiedDate")
     at = modified if isinstance(modified, int) else created
     identity = f"{place}|{_replay(event.replay_id)}|{created}|{event.type}|{record}"
-    changes = [Change(entity, record, kind, Source.TOPIC, at, 0, 0, told, identity)]
+    # Of PushTopics saved at one time the later has the higher replayId, mostly: nothing but that is read from it.
+    number = event.replay_id if isinstance(event.replay_id, int) and abs(event.replay_id) < 1 << 63 else 0
+    changes = [Change(entity, record, kind, Source.TOPIC, at, number, 0, told, identity)]
     if unsaid:
-        gap: dict[str, Value] = {GAP_FIELD: "GAP_UPDATE"}
-        changes.append(Change(entity, record, Kind.GAP, Source.TOPIC, at, 0, 0, gap, f"{identity}|unsaid"))
+        changes.append(Change(entity, record, Kind.GAP, Source.TOPIC, at, number, 0, _UNSAID, f"{identity}|unsaid"))
     return changes
 
 
@@ -255,6 +251,13 @@ def _moment(name: str, raw: object) -> int:
         raise _RefusedError("bad_time", f"{name} {error}.") from None
 
 
+def _record_id(record: Mapping[str, object]) -> str:
+    written = record.get("Id")
+    if not isinstance(written, str):
+        raise _RefusedError("missing_field", "The record has no Id.")
+    return _id(written)
+
+
 def _id(written: str) -> str:
     try:
         return ids.long(written)
@@ -269,17 +272,14 @@ def fetched(entity: str, record: Mapping[str, object], at: int) -> Change | Reje
     is settled by a fetch after it, also when that shows what was known. A record with `IsDeleted` is gone.
     """
     try:
-        record_id = record.get("Id")
-        if not isinstance(record_id, str):
-            raise _RefusedError("missing_field", "The record has no Id.")
+        known = _record_id(record)
         if record.get("IsDeleted") is True:
-            return gone(entity, _id(record_id), at, at)
+            return gone(entity, known, at, at)
         told, _ = _values(record, fields.OF[entity], record, ())
     except _RefusedError as error:
         return error.rejected
     modified = told.get("LastModifiedDate")
     since = modified if isinstance(modified, int) else at
-    known = ids.long(record_id)
     return Change(entity, known, Kind.UPDATE, Source.REST, since, at, 0, told, f"GET|{entity}|{known}|{since}|{at}")
 
 

@@ -1,6 +1,6 @@
 """Computing: rows from facts, and what changed of those before. Pure: text in, rows to be written out."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -38,30 +38,40 @@ class Computed(msgspec.Struct):
 
 
 def compute_stt(
-    facts: str, stored: str, start: int, until: int, mapping: Mapping, finality: Finality, as_of: int
+    facts: str,
+    stored: str,
+    start: int,
+    until: int,
+    mapping: Mapping,
+    finality: Finality,
+    active: dict[str, int],
+    as_of: int,
 ) -> Computed:
-    """Compute the quarter hours of `[start, until)`. `facts` and `stored` are JSON as the store gives it."""
+    """Compute the quarter hours of `[start, until)`. `facts` and `stored` are JSON as the store gives it.
+
+    `active` tells since when a group has rows: before, not even zeros could be read, so that nothing is restated.
+    """
     given = _facts(facts) if facts else []
     rows = stt.compute(given, start, until, mapping, as_of=as_of)
     out = Computed(facts=len(given))
-    before = {
-        (one.start, one.group, one.channel, one.priority): one for one in (_stt_stored(stored) if stored else ())
-    }
+    before = {(one.start, one.group, one.channel, one.priority): one for one in (_stt_stored(stored) if stored else ())}
     for key, row in rows.items():
         body = body_of(row)
-        _take_stt(out, key, body, before.pop(key, None), finality)
+        _take_stt(out, key, body, before.pop(key, None), finality, active)
     for key, old in before.items():
-        _take_stt(out, key, ZERO, old, finality)
+        _take_stt(out, key, ZERO, old, finality, active)
     return out
 
 
-def _take_stt(out: Computed, key: stt.SttKey, body: bytes, old: SttStored | None, finality: Finality) -> None:
+def _take_stt(
+    out: Computed, key: stt.SttKey, body: bytes, old: SttStored | None, finality: Finality, active: dict[str, int]
+) -> None:
     start, group, channel, priority = key
     was = ZERO if old is None else bytes(old.body)
     if body == was:
         return
     revision = 1 if old is None else old.revision
-    if finality.is_final(start + QUARTER, group):
+    if finality.is_final(start + QUARTER, group) and (old is not None or active.get(group, start + 1) <= start):
         revision += 1
         told = {
             "interval_start": stamp(start / 1000),
@@ -120,7 +130,7 @@ def _take_cim(
     if body == was:
         return
     revision = 1 if old is None else old.revision
-    if finality.is_final(day.end, group):
+    if old is not None and finality.is_final(day.end, group):
         revision += 1
         told = {
             "date": date,
@@ -141,6 +151,3 @@ def _changes(names: Iterable[str], old: bytes, new: bytes) -> dict[str, tuple[ms
         for name, one, other in zip(names, _values(old), _values(new), strict=True)
         if bytes(one) != bytes(other)
     }
-
-
-Compute = Callable[..., Computed]

@@ -107,6 +107,11 @@ class Feeds:
         self._unsaved.clear()
         return rows
 
+    def keep(self, unsaved: Iterable[tuple[str, Source, int, int]]) -> None:
+        """Take back what could not be written."""
+        for customer, source, start, until in unsaved:
+            self._unsaved.setdefault((customer, source, start), until)
+
     def _cover(self, customer: str, feed: _Feed, start: int, until: int) -> None:
         feed.covered.add(start, until)
         begun, grown = self._live.get(customer, (start, start))

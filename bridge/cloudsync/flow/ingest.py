@@ -1,4 +1,4 @@
-"""Ingest: events are adapted, and acknowledged when they are on disk. What comes while a group is written is the next."""
+"""Ingest: events are adapted, and acknowledged when on disk. What comes while a group is written is the next."""
 
 import asyncio
 import contextlib
@@ -13,17 +13,21 @@ from bridge.cloudsync.events import adapt
 from bridge.cloudsync.store import arrivals
 from bridge.cloudsync.store.arrivals import Arrivals
 from bridge.cloudsync.store.database import Database
-from bridge.words.cloudsync import Rejected
+from bridge.words.cloudsync import Change, Rejected
 from bridge.words.ledger import Trouble, Unavailable
 from bridge.words.settings import Customer
 
-LARGEST_EVENT = 1024 * 1024
 MAX_WAITING = 100_000  # changes waiting to be written; more: 503 for HTTP, and no acknowledgement by MQTT
+
+REST = "rest"
+"""In place of a channel: what GETs gave."""
 
 _SLICE = 100  # events that are adapted before the event loop gets its turn
 _CHUNK = 1_000  # events of one request in one group
 _PACE = 0.002  # seconds from group to group at least
 _TRIED_AGAIN_AFTER = 0.25
+
+Read = list[Change] | Rejected | adapt.Ignored
 
 _log = logging.getLogger("popbridge.cloudsync")
 
@@ -48,7 +52,7 @@ class _Event(msgspec.Struct, frozen=True):
     customer: str
     channel: str
     payload: bytes
-    read: adapt.Read
+    read: Read
     received: int
 
 
@@ -165,6 +169,27 @@ class Ingest:
             told.add(outcome)
         return told
 
+    def refuse(self, customer: str, channel: str, payload: bytes, rejected: Rejected, ticket: Ticket) -> None:
+        """Take a message that somebody else could not read."""
+        self._append(_Bundle([_Event(customer, channel, payload, rejected, self._now())], ticket))
+
+    async def replay(self, customer: str, channel: str, payload: bytes) -> Accepted:
+        """Take one event that came by another way; return when it is on disk. Raises Unavailable."""
+        return await self._one(self._read(customer, channel, payload))
+
+    async def take(self, customer: str, changes: Sequence[Change]) -> Accepted:
+        """Take what GETs gave; return when it is on disk. Raises Unavailable."""
+        told = Accepted()
+        for start in range(0, len(changes), _CHUNK):
+            some = list(changes[start : start + _CHUNK])
+            told.add(await self._one(_Event(customer, REST, msgspec.json.encode(some), some, self._now())))
+        return told
+
+    async def _one(self, event: _Event) -> Accepted:
+        future: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
+        self._append(_Bundle([event], future))
+        return await future
+
     async def run(self) -> None:
         """Write until `close`, then what is left."""
         loop = asyncio.get_running_loop()
@@ -196,12 +221,8 @@ class Ingest:
         self._wake.set()
 
     def _read(self, customer: str, channel: str, payload: bytes) -> _Event:
-        read: adapt.Read
-        if len(payload) > LARGEST_EVENT:
-            read = Rejected("oversized", f"The event has {len(payload)} bytes; at most {LARGEST_EVENT} are read.")
-        else:
-            settings = self._customers().get(customer)
-            read = adapt.read(channel, payload, settings.cloudsync.entities if settings else ())
+        settings = self._customers().get(customer)
+        read = adapt.read(channel, payload, settings.cloudsync.entities if settings else ())
         return _Event(customer, channel, payload, read, self._now())
 
     def _append(self, bundle: _Bundle) -> None:

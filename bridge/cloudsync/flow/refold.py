@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from bridge.cloudsync.events.ids import WHOLE
 from bridge.cloudsync.flow.stretches import Stretch, quarters
 from bridge.cloudsync.numbers import cim, stt
 from bridge.cloudsync.records import fold
@@ -19,7 +20,7 @@ EARLIEST = 400 * 86_400_000
 """Milliseconds back from now beyond which nothing is computed: as far as CIM can be asked for."""
 
 _OF_STT = stt.HAPPENING | {Post.SPAN_OPEN, Post.SPAN_QUEUED, Post.SPAN_BUSY}
-_OF_CIM = cim.HAPPENING | {Post.SPAN_OPEN, Post.SPAN_BUSY, Post.SPAN_PRESENCE}
+_OF_CIM = cim.COUNTING | {Post.SPAN_PRESENCE}
 
 
 class Doubt(msgspec.Struct, frozen=True):
@@ -76,7 +77,10 @@ def refold(
         of_record = changes.get(key)
         if not of_record:
             continue
-        folded = fold.fold(key[0], of_record, mapping, now)
+        if key[1] == WHOLE:
+            folded = Folded([], {}, dirty=bool(_unsettled(of_record)))
+        else:
+            folded = fold.fold(key[0], of_record, mapping, now)
         before = known.get(key)
         number, next_id = (next_id, next_id + 1) if before is None else (before.id, next_id)
         _differ(out, number, folded.facts, old.get(number, ()), before.sealed if before else None, horizon)
@@ -86,7 +90,8 @@ def refold(
         out.records.append(
             record_row(number, *key, folded, doubt.since if doubt else None, doubt.groups if doubt else [], last)
         )
-        out.told.append(Told(*key, folded))
+        if key[1] != WHOLE:
+            out.told.append(Told(*key, folded))
         out.latest = max([out.latest, *(fact.at for fact in folded.facts)])
     return out, next_id
 
@@ -106,21 +111,27 @@ def _differ(
             same.pop()
         else:
             added.append(fact)
+    removed = []
+    for fact, numbers in before.items():
+        out.dropped += numbers
+        removed += [fact] * len(numbers)
+    out.added += [fact_row(owner, fact) for fact in added]
+    _touched(out, removed, added, horizon)
+
+
+def _touched(out: Refolded, removed: Iterable[Fact], added: Iterable[Fact], horizon: int) -> None:
     ended: defaultdict[Fact, list[Fact]] = defaultdict(list)
-    for fact, ids in before.items():
-        for number in ids:
-            out.dropped.append(number)
-            if _is_span(fact):
-                ended[_without_end(fact)].append(fact)
-            else:
-                _touch(out, fact, fact.at, fact.at)
+    for fact in removed:
+        if _is_span(fact):
+            ended[_without_end(fact)].append(fact)
+        else:
+            _touch(out, fact, fact.at, fact.at)
     for fact in added:
-        out.added.append(fact_row(owner, fact))
         if not _is_span(fact):
             _touch(out, fact, fact.at, fact.at)
-        elif same_span := ended.get(_without_end(fact)):
+        elif same := ended.get(_without_end(fact)):
             # Only its end moved: what lies before both ends stays as it was.
-            one, other = sorted((_end(same_span.pop(), horizon), _end(fact, horizon)))
+            one, other = sorted((_end(same.pop(), horizon), _end(fact, horizon)))
             _touch(out, fact, one, other)
         else:
             _touch(out, fact, fact.at, _end(fact, horizon))
@@ -159,8 +170,15 @@ def _doubt(key: Key, folded: Folded, changes: Sequence[Change]) -> Doubt | None:
         names = {name.rpartition(":")[2] for name in folded.unclassified}
         times += [change.at for change in changes if change.fields.get("Status") in names]
     if folded.dirty:
-        fetched = max((change.at for change in changes if change.source is Source.REST), default=0)
-        times += [change.at for change in changes if change.kind is Kind.GAP and change.at > fetched]
+        times += [change.at for change in _unsettled(changes)]
     since = min(times or [change.at for change in changes])
     groups = sorted({fact.group for fact in folded.facts if fact.post in _OF_STT or fact.post in _OF_CIM})
     return Doubt(*key, since, groups, folded.dirty, bool(folded.unclassified))
+
+
+def _unsettled(changes: Sequence[Change]) -> list[Change]:
+    """List the gaps that no fetch has settled, by its time (cut to the second) or by when it was made."""
+    fetched = max(
+        (max(change.at + 999, change.number) for change in changes if change.source is Source.REST), default=-1
+    )
+    return [change for change in changes if change.kind is Kind.GAP and change.at > fetched]

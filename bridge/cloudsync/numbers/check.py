@@ -89,7 +89,7 @@ def _presence(row: CimRow) -> dict[str, bool]:
         "who logged in has a first_login": (row.first_login is not None) or row.login_s == 0,
         "first_login before last_logout": row.last_logout is None
         or (row.first_login is not None and row.first_login < row.last_logout),
-        "the day has its quarter hours": row.day_start_utc < row.day_end_utc and 92 <= row.intervals_in_day <= 100,
+        "the day has its quarter hours": row.day_start_utc < row.day_end_utc and 88 <= row.intervals_in_day <= 104,
     }
 
 

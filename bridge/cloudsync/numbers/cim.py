@@ -19,7 +19,8 @@ Where the page leaves it open:
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping as Lookup, Sequence
+from collections.abc import Iterable, Sequence
+from collections.abc import Mapping as Lookup
 from itertools import product
 from typing import NamedTuple
 
@@ -133,15 +134,29 @@ def compute(
     `facts`: all that happened on the days, and all spans that overlap or touch them; more do no harm. A span of work or
     presence without an end lasts until `as_of`. Rows of nothing are left out: they are `zero(day)`.
     """
-    sheet = _Sheet(days, mapping, customer_zone, as_of)
+    before: dict[str, str] = {}
     agents: defaultdict[str, list[Fact]] = defaultdict(list)
     for fact in facts:
         if fact.agent:
             agents[fact.agent].append(fact)
+            if fact.post is Post.SPAN_BUSY and fact.session:
+                before[fact.record] = fact.session
+    sheet = _Sheet(days, mapping, customer_zone, as_of, _sessions(before))
     for agent, of_agent in agents.items():
         sheet.write_agent(agent, of_agent)
     sheet.write_everybody()
     return dict(sorted(sheet.rows.items()))
+
+
+def _sessions(before: Lookup[str, str]) -> dict[str, str]:
+    """Name the session of each leg. A record knows the one before it; a session handed on twice is still one."""
+    sessions = {}
+    for record in before:
+        seen = [record]
+        while (earlier := before.get(seen[-1], seen[-1])) not in seen:
+            seen.append(earlier)
+        sessions[record] = seen[-1] if earlier == seen[-1] else min(seen[seen.index(earlier) :])
+    return sessions
 
 
 class _Calendar:
@@ -182,11 +197,14 @@ class _Calendar:
 class _Sheet:
     """The rows of some days, as they are written: each agent's, and with them what everybody's add up to."""
 
-    def __init__(self, days: Sequence[LocalDay], mapping: Mapping, customer_zone: str, as_of: int) -> None:
+    def __init__(
+        self, days: Sequence[LocalDay], mapping: Mapping, customer_zone: str, as_of: int, sessions: Lookup[str, str]
+    ) -> None:
         self.rows: dict[CimKey, CimRow] = {}
         self._mapping = mapping
         self._customer_zone = customer_zone
         self._as_of = as_of
+        self._sessions = sessions
         zones: defaultdict[str, list[LocalDay]] = defaultdict(list)
         for day in days:
             zones[day.zone].append(day)
@@ -213,14 +231,16 @@ class _Sheet:
             day, group, channel = place
             work = _worked(posted.get(Post.SPAN_BUSY, ()), day, self._as_of)
             present = here.get(day, NOT_HERE)
-            self.rows[day.date, agent, group, channel] = _row(day, posted, work, present)
+            self.rows[day.date, agent, group, channel] = _row(day, posted, work, present, self._sessions)
             self._everybody[place].add(posted, work, present)
 
     def write_everybody(self) -> None:
         """Write the roll-ups over agents."""
         for (day, group, channel), all_of_it in self._everybody.items():
             work = Work(all_of_it.busy, all_of_it.concurrency)
-            self.rows[day.date, ALL, group, channel] = _row(day, all_of_it.posted, work, together(all_of_it.presences))
+            self.rows[day.date, ALL, group, channel] = _row(
+                day, all_of_it.posted, work, together(all_of_it.presences), self._sessions
+            )
 
     def _places(self, cells: Lookup[tuple[str, str], Posted]) -> defaultdict[Place, Posted]:
         places: defaultdict[Place, Posted] = defaultdict(_posted)
@@ -299,7 +319,7 @@ def _worked(spans: Iterable[Fact], day: LocalDay, as_of: int) -> Work:
     return Work(length(union(stretches)), length(stretches))
 
 
-def _row(day: LocalDay, posted: Posted, work: Work, here: Presence) -> CimRow:
+def _row(day: LocalDay, posted: Posted, work: Work, here: Presence, sessions: Lookup[str, str]) -> CimRow:
     row = zero(day)
     for post, facts in posted.items():
         if post in COUNTED:
@@ -313,7 +333,7 @@ def _row(day: LocalDay, posted: Posted, work: Work, here: Presence) -> CimRow:
         row.handle_s = whole(talk + hold + wrap)
         row.aht_s = average(talk + hold + wrap, row.handled)
     if spans := posted.get(Post.SPAN_BUSY):
-        row.sessions_touched = len({fact.session or fact.record for fact in spans})
+        row.sessions_touched = len({sessions.get(fact.record, fact.record) for fact in spans})
         row.busy_s, row.concurrency_s = whole(work.busy), whole(work.concurrency)
         row.avg_concurrency = ratio(work.concurrency, work.busy)
     if responses := posted.get(Post.FIRST_RESPONSE):

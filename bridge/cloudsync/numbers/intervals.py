@@ -1,8 +1,8 @@
 """Intervals: UTC quarter hours, and local days, which are the quarter hours of one local date.
 
-A day is all quarter hours whose local date is its own, so it has 92, 94, 96, 98 or 100 of them, and begins at 01:00
-where clocks skip midnight. Zone data is the system's or tzdata's. (Until 2011 a few zones turned their clocks at one
-minute past midnight; there the quarter hours in question belong to the later day, so that days never overlap.)
+A day is all quarter hours whose local date is its own, so it has 92, 94, 96, 98 or 100 of them (Antarctica/Troll: 88 or
+104), and begins at 01:00 where clocks skip midnight. Zone data is the system's or tzdata's. (Until 2011 a few zones
+turned their clocks at one minute past midnight; there a day is cut once, so that days never overlap.)
 """
 
 from bisect import bisect_left
@@ -81,7 +81,9 @@ def day_at(at: int, zone: str) -> LocalDay:
     """Find the local day that a moment is in."""
     shown = local(quarter(at), zone).date()
     day = day_on(shown.isoformat(), zone)
-    return day if at < day.end else day_on((shown + timedelta(days=1)).isoformat(), zone)
+    if day.start <= at < day.end:
+        return day
+    return day_on((shown + timedelta(days=1 if at >= day.end else -1)).isoformat(), zone)
 
 
 def days(start: int, end: int, zone: str) -> list[LocalDay]:
@@ -95,7 +97,7 @@ def days(start: int, end: int, zone: str) -> list[LocalDay]:
 
 
 def _begin(day: date, zone: str) -> int:
-    # No zone is further than 24 hours from UTC, and local dates rise with time: the first is found by halves.
+    # No zone is further than 24 hours from UTC, and local dates rise with time, so the first is found by halves.
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
     near = range(midnight - DAY, midnight + DAY, QUARTER)
     return near[bisect_left(near, day, key=lambda at: local(at, zone).date())]

@@ -5,6 +5,7 @@ agent is in one state at a time: a later presence ends the one before.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from bridge.words.cloudsync import Fact
@@ -80,9 +81,9 @@ def states(spans: Iterable[Fact], as_of: int) -> list[State]:
     Of two that begin at once, the one of the greater record id stays. One without an end lasts until `as_of`.
     """
     ordered = sorted(spans, key=lambda span: (span.at, span.record))
-    begins = [*(span.at for span in ordered[1:]), None]
+    begins = [span.at for span in ordered[1:]]
     found = []
-    for span, following in zip(ordered, begins, strict=True):
+    for span, following in zip_longest(ordered, begins):
         ends = [end for end in (span.until, following) if end is not None]
         until = min(ends) if ends else max(span.at, as_of)
         found.append(State(span.at, until, span.detail, open=not ends))

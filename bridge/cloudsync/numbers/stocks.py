@@ -28,7 +28,7 @@ def stay(span: Fact, start: int, edges: int) -> Stay | None:
     """
     first = max((span.at - start) // QUARTER + 1, 0)
     last = edges - 1 if span.until is None else min((span.until - start) // QUARTER, edges - 1)
-    return Stay(first, last, min(span.value, span.at)) if first <= last else None
+    return Stay(first, last, span.value) if first <= last else None
 
 
 def levels(stays: Iterable[Stay], edges: int) -> list[int]:

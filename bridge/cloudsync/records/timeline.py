@@ -1,8 +1,8 @@
 """Timeline: all that is known of a record, told in the order in which it happened, each change once.
 
 Change Data Capture says what changed. A PushTopic or a GET only shows how the record looked: what it shows that Change
-Data Capture has told already, near that time, is no change (so that the same change seen twice keeps the commit's time).
-What it shows beyond that, happened when it was looked at.
+Data Capture tells too, near that time, is no change of its own (so that the same change seen twice keeps the commit's
+time). What it shows beyond that happened when it was looked at.
 """
 
 from bisect import bisect_left, bisect_right
@@ -12,8 +12,8 @@ import msgspec
 
 from bridge.words.cloudsync import Change, Kind, Source, Value
 
-NEAR = 60_000
-"""How far a PushTopic's time may lie from the commit that it tells of: it is when the record was saved, or sent."""
+NEAR = 30_000
+"""How far a PushTopic's time may lie from the commit that it tells of: saving comes before it, sending after."""
 
 _SECOND = 999
 """LastModifiedDate is often cut to the second: a record fetched with it is as it was at the end of that second."""
@@ -65,6 +65,13 @@ class Timeline(msgspec.Struct, gc=False):
         for step in self.steps:
             state.update(step.fields)
         return state
+
+    def at_first(self, name: str) -> Value:
+        """Give the value that is known first, null too."""
+        for step in self.steps:
+            if name in step.fields:
+                return step.fields[name]
+        return None
 
     def seen_before(self, name: str) -> Value:
         """Give a field's value from before anything was told of it: what was seen first, if it was seen, not told."""
@@ -146,6 +153,8 @@ def _steps(ordered: Iterable[Change]) -> list[Step]:
             last.parts.append(said)
             last.turns += turns
             continue
+        if not (said or turns or told) and steps:
+            continue
         last = Step(change.at, said, [said], told, turns)
         number = change.number
         steps.append(last)
@@ -162,18 +171,25 @@ class _Past:
         for change in changes:
             if change.kind is Kind.CREATE and change.source is Source.CDC and self._born is None:
                 self._born = change.at
-            for name, value in _shown(change).items():
-                self._times.setdefault(name, []).append(change.at)
-                self._values.setdefault(name, []).append(value)
+            self.add(change)
+
+    def add(self, change: Change) -> None:
+        """Learn what a change set, behind all that was set by then."""
+        for name, value in _shown(change).items():
+            times = self._times.setdefault(name, [])
+            place = bisect_right(times, change.at)
+            times.insert(place, change.at)
+            self._values.setdefault(name, []).insert(place, value)
 
     def had(self, name: str, value: Value, start: int, end: int) -> bool:
-        """Say whether the field had this value at some moment from start to end."""
-        times = self._times.get(name, [])
-        low, high = bisect_right(times, start), bisect_right(times, end)
-        if value in self._values.get(name, [])[max(low - 1, 0) : high]:
+        """Say whether the field had this value at some moment from just before start to end."""
+        times = self._times.get(name)
+        if times is None:
+            return value is None and self._born is not None and self._born <= end
+        low = bisect_left(times, start)
+        if value in self._values[name][max(low - 1, 0) : bisect_right(times, end)]:
             return True
-        unborn = self._born is not None and self._born <= end
-        return value is None and unborn and bisect_left(times, start) == 0
+        return value is None and low == 0 and self._born is not None and self._born <= end
 
 
 def _shown(change: Change) -> dict[str, Value]:
@@ -190,28 +206,36 @@ def _shown(change: Change) -> dict[str, Value]:
 
 def _only_changes(ordered: list[Change]) -> list[Change]:
     """Leave of what was seen only what nobody told: first of PushTopics, then, by both, of GETs."""
+    first = ordered[0].identity
     told = [change for change in ordered if change.source is Source.CDC]
-    past = _Past(told)
-    topics = [
-        _unexplained(change, past, change.at - NEAR, change.at + NEAR)
-        for change in ordered
-        if change.source is Source.TOPIC
-    ]
-    first = ordered[0]
-    if topics:
-        told = sorted([*told, *topics], key=lambda change: (change.identity != first.identity, *_order(change)))
+    topics = [change for change in ordered if change.source is Source.TOPIC]
+    if told and topics:
         past = _Past(told)
-    fetched = [
-        _unexplained(change, past, change.at, _end(change)) for change in ordered if change.source is Source.REST
-    ]
-    return sorted([*told, *fetched], key=lambda change: (change.identity != first.identity, *_order(change)))
+        for place, topic in enumerate(topics):
+            topics[place] = _unexplained(topic, past, topic.at - _before(topic), topic.at + NEAR)
+            past.add(topics[place])
+    fetched = [change for change in ordered if change.source is Source.REST]
+    if fetched:
+        past = _Past(sorted(told + topics, key=_order))
+        fetched = [_unexplained(change, past, change.at, _end(change)) for change in fetched]
+    return sorted(told + topics + fetched, key=lambda change: (change.identity != first, *_order(change)))
+
+
+def _before(topic: Change) -> int:
+    """How far back a PushTopic may look: LastModifiedDate is never after what it shows, createdDate is sent later."""
+    return 0 if "LastModifiedDate" in topic.fields else NEAR
 
 
 def _unexplained(change: Change, past: _Past, start: int, end: int) -> Change:
+    if change.kind is Kind.GAP:
+        return change
     shown = _shown(change)
-    new = {name: value for name, value in shown.items() if not past.had(name, value, start, end)}
-    gone = new.pop(_GONE, None)
-    kind = Kind.UPDATE if change.kind is not Kind.CREATE and change.kind is not Kind.GAP else change.kind
-    if gone is not None and not (gone is False and not past.had(_GONE, True, 0, start)):
-        kind = Kind.DELETE if gone else Kind.UNDELETE
-    return msgspec.structs.replace(change, kind=kind, fields=new if kind is not Kind.GAP else change.fields)
+    gone = shown.get(_GONE)
+    kind: Kind = Kind.CREATE if change.kind is Kind.CREATE else Kind.UPDATE
+    if gone is not None and not past.had(_GONE, gone, start, end):
+        if gone:
+            kind = Kind.DELETE
+        elif change.kind is Kind.UNDELETE or past.had(_GONE, True, 0, start):
+            kind = Kind.UNDELETE
+    new = {name: value for name, value in change.fields.items() if not past.had(name, value, start, end)}
+    return msgspec.structs.replace(change, kind=kind, fields=new)

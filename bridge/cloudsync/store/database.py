@@ -38,6 +38,10 @@ logging.getLogger("aiosqlite").setLevel(logging.INFO)
 T = TypeVar("T")
 
 
+class InUseError(Exception):
+    """Another process is at work in this data directory."""
+
+
 class Database:
     """Four connections, each in a thread of its own: to write, to answer, to process, and to move the log.
 
@@ -155,6 +159,18 @@ class Database:
         """Run a query of few rows that hold blobs."""
         with _explained():
             return [tuple(row) for row in await self._reader.execute_fetchall(sql, values)]
+
+
+@asynccontextmanager
+async def alone(path: Path) -> AsyncIterator[None]:
+    """Be the only process that processes: SQLite's own lock on a file of its own, which ends with the process."""
+    await asyncio.to_thread(_make, path)
+    try:
+        async with aiosqlite.connect(path, timeout=0, isolation_level=None) as connection:
+            await connection.execute_fetchall("BEGIN EXCLUSIVE")
+            yield
+    except sqlite3.OperationalError as error:
+        raise InUseError(f"Another process has {path.parent} in use.") from error
 
 
 @contextmanager

@@ -25,7 +25,7 @@ HISTORY = """
         AND changes.entity = json_extract(key.value, '$[0]') AND changes.record = json_extract(key.value, '$[1]')
 """
 KNOWN = """
-    SELECT json_group_array(json_array(id, entity, records.record, since, sealed))
+    SELECT json_group_array(json_array(records.id, records.entity, records.record, records.since, records.sealed))
     FROM json_each(?2) AS key CROSS JOIN records ON records.customer = ?1
         AND records.entity = json_extract(key.value, '$[0]') AND records.record = json_extract(key.value, '$[1]')
 """
@@ -104,7 +104,8 @@ UNCLASSIFIED = """
     WHERE customer = ?1 AND since IS NOT NULL AND unclassified > 0
 """
 OF_ENTITY = """
-    SELECT json_group_array(json_array(entity, record)) FROM records WHERE customer = ?1 AND entity = ?2
+    SELECT json_group_array(record) FROM records
+    WHERE customer = ?1 AND entity = ?2 AND record <> '' AND NOT json_extract(folded, '$.deleted')
 """
 ALL_RECORDS = """
     SELECT json_group_array(json_array(entity, record)) FROM (

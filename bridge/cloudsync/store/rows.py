@@ -14,7 +14,8 @@ STT_IN = """
 """
 CIM_ON = """
     SELECT '[' || group_concat('[' || json_quote(cim.date) || ',' || json_quote(cim.agent) || ','
-        || json_quote(cim.grp) || ',' || json_quote(cim.channel) || ',' || cim.revision || ',' || cim.body || ']') || ']'
+        || json_quote(cim.grp) || ',' || json_quote(cim.channel) || ',' || cim.revision || ',' || cim.body || ']')
+        || ']'
     FROM views CROSS JOIN cim ON cim.customer = ?1 AND cim.channel = views.channel AND cim.date = ?2
     WHERE views.customer = ?1 AND views.feed = 'cim'
 """

@@ -68,7 +68,7 @@ CREATE TABLE records (
 CREATE INDEX unsure_records ON records (customer, since) WHERE since IS NOT NULL;
 CREATE INDEX open_records ON records (customer) WHERE open = 1;
 CREATE INDEX flagged_records ON records (customer) WHERE flagged = 1;
-CREATE INDEX idle_records ON records (last) WHERE open = 0 AND sealed IS NULL;
+CREATE INDEX idle_records ON records (last) WHERE open = 0;
 
 -- `until` is `at` for what has no length, and far away for what still lasts. `long` is more than an hour. Most facts are
 -- posted in the arrival view where they are in the event view; those that stray have an index of their own, and so have

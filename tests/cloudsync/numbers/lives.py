@@ -36,7 +36,7 @@ class World:
         return self.edged(at)
 
     def later(self, at: int) -> int:
-        return max(at, self.edged(at + int(self.rng.expovariate(1 / (self._span / 6)))))
+        return max(at, self.edged(at + self.rng.randrange(self._span // 3)))
 
     def edged(self, at: int) -> int:
         edge = at - at % QUARTER
