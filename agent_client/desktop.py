@@ -71,9 +71,10 @@ class Desktop:
     the reason `desktop_busy`. A pop that has expired by this machine's clock is refused with the reason `expired`.
 
     `refusal` is asked before a pop is shown and may give a reason to refuse it. `on_state` is told each change of state
-    with a reason, `on_notice` what the bridge said about recalls and records, after it was obeyed. All are called on
-    the event loop and must not block. With `clean=False` the session needs a `client_id` of its own and survives at
-    the broker.
+    with a reason, `on_notice` what the bridge said about recalls and records, after it was obeyed. An account of the
+    records is obeyed after the pops that arrived before it, when the application has taken them. All are called on the
+    event loop and must not block. With `clean=False` the session needs a `client_id` of its own and survives at the
+    broker.
     """
 
     def __init__(
@@ -273,8 +274,6 @@ class Desktop:
         notice = messages.notice(payload)
         if notice is not None:
             self._screen.heed(notice, now)
-            if self._on_notice is not None:
-                self._on_notice(notice)
 
     def _settle(self) -> None:
         if self._settling is not None:
@@ -295,6 +294,7 @@ class Desktop:
             self._on_state(state, why)
 
     def _say(self) -> None:
+        self._tell_obeyed()
         while self._screen.sayings:
             saying: Saying = self._screen.sayings.popleft()
             if len(self._unsaid) >= MAX_UNSAID:
@@ -304,6 +304,14 @@ class Desktop:
             self._unsaid[self._count] = messages.encode(saying)
             if self._online:
                 self._publish(self._count)
+
+    def _tell_obeyed(self) -> None:
+        obeyed = self._screen.obeyed
+        while obeyed:
+            notice = obeyed.popleft()
+            if self._on_notice is not None:
+                # Not in the middle of `take`: the application has the pop before it hears what came after it.
+                asyncio.get_running_loop().call_soon(self._on_notice, notice)
 
     def _say_again(self) -> None:
         for number in self._unsaid:

@@ -1,8 +1,9 @@
 """Screen: what a desktop shows, puts aside, refuses and says, as a state machine. No I/O; time is an argument."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from itertools import takewhile
 
 import msgspec
 
@@ -27,20 +28,31 @@ class NotAPopError(ValueError):
 
 
 class Arrival(msgspec.Struct):
-    """A pop that waits to be shown; `acks` acknowledge each copy of it."""
+    """A pop that waits to be shown. `record` is what it opens; `acks` acknowledge each copy of it.
+
+    `account` is what the bridge told of the records after this pop: it takes effect when the pop was shown or refused.
+    """
 
     pop: Pop
+    record: str | None
     document: bytes
     expires: float
     acks: list[Ack]
+    account: Current | None = None
 
 
 class Screen:
-    """One agent's desktop. What it has to say collects in `sayings`, in order."""
+    """One agent's desktop. What it has to say collects in `sayings`, what it obeyed in `obeyed`, both in order.
+
+    Pops and the bridge's accounts of the records take effect in the order of their arrival. With two desktops the
+    bridge tells both what is current as soon as one has shown it: the other may still have the pop waiting, and has to
+    show it, too. Recalls and refusals take effect at once.
+    """
 
     def __init__(self, *, backlog: int = 1_000, refusal: Refusal | None = None) -> None:
         self.records = Records()
         self.sayings: deque[Saying] = deque()
+        self.obeyed: deque[Notice] = deque()
         self._backlog = backlog
         self._refusal = refusal
         self._seen = Seen()
@@ -58,7 +70,9 @@ class Screen:
             self._waiting[popid].acks.append(ack)
         elif self._seen.add(popid, arrival.expires, now):
             if len(self._waiting) >= self._backlog:
-                self._refuse(self._waiting.pop(next(iter(self._waiting))), "desktop_busy")
+                longest = self._waiting.pop(next(iter(self._waiting)))
+                self._refuse(longest, "desktop_busy")
+                self._follow(longest)
             self._waiting[popid] = arrival
         else:
             ack()
@@ -67,23 +81,27 @@ class Screen:
         """Show the next pop: the application gets it and its document. None if no pop waits that is to be shown."""
         while self._waiting:
             arrival = self._waiting.pop(next(iter(self._waiting)))
-            if self._opens(arrival, now):
+            opens = self._opens(arrival, now)
+            self._follow(arrival)
+            if opens:
                 return arrival.pop, arrival.document
         return None
 
     def heed(self, notice: Notice, now: float) -> None:
-        """Obey the bridge."""
+        """Obey the bridge, in an account of the records after the pops that wait; only the newest of several counts."""
         match notice:
             case Recall(popid):
                 self._seen.add(popid, now + LONGEST_TTL, now)
+                self.obeyed.append(notice)
                 if popid in self._waiting:
-                    _acknowledge(self._waiting.pop(popid))
+                    self._withdraw(popid)
             case Refused(reference):
                 # It was resumed here while another agent had it: it goes back to where it came from.
                 if reference == self.records.current:
                     self.records = self.records.suspending()
-            case Current(reference, activities):
-                self.records = Records.told(reference, activities)
+                self.obeyed.append(notice)
+            case Current():
+                self._account(notice, self._waiting.values())
 
     def close(self, reference: str) -> None:
         """Be done with a record by hand."""
@@ -104,6 +122,28 @@ class Screen:
         self.records = records
         self.sayings.append(Moved(reference, "resumed"))
 
+    def _account(self, account: Current, before: Iterable[Arrival]) -> None:
+        """Let an account take effect after those of the pops before it that open a record, at once if there is none."""
+        last = None
+        for arrival in before:
+            if arrival.record is not None:
+                last = arrival
+        if last is not None:
+            last.account = account
+        else:
+            self.records = Records.told(account.reference, account.activities)
+            self.obeyed.append(account)
+
+    def _follow(self, arrival: Arrival) -> None:
+        if arrival.account is not None:
+            self._account(arrival.account, ())
+
+    def _withdraw(self, popid: str) -> None:
+        withdrawn = self._waiting[popid]
+        if withdrawn.account is not None:
+            self._account(withdrawn.account, takewhile(lambda each: each is not withdrawn, self._waiting.values()))
+        _acknowledge(self._waiting.pop(popid))
+
     def _opens(self, arrival: Arrival, now: float) -> bool:
         pop = arrival.pop
         if now >= arrival.expires:
@@ -114,8 +154,7 @@ class Screen:
             self._refuse(arrival, reason)
             return False
         _acknowledge(arrival)
-        record = _record_of(pop)
-        before = self.records.current
+        record, before = arrival.record, self.records.current
         if record is not None and record == before:
             self.sayings.append(Outcome(pop.popid, "unchanged"))
             return False
@@ -149,4 +188,4 @@ def _read(payload: bytes, ack: Ack) -> Arrival:
         raise NotAPopError(str(error)) from None
     if expires.tzinfo is None:
         raise NotAPopError("`expires` has no time zone")
-    return Arrival(pop, payload, expires.timestamp(), [ack])
+    return Arrival(pop, _record_of(pop), payload, expires.timestamp(), [ack])

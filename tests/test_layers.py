@@ -15,7 +15,9 @@ LAYERS = (
     (
         "rules",
         (
-            "bridge.broker",  # MQTT itself; what knows streams and amqtt is a port
+            "bridge.broker.core",
+            "bridge.broker.line",
+            "bridge.broker.port",  # the port's words: Protocols and Structs
             "bridge.cloud",
             "bridge.connect",
             "bridge.delivery.lifecycle",
@@ -25,13 +27,7 @@ LAYERS = (
     (
         "ports",
         (
-            "bridge.broker.connection",
-            "bridge.broker.conversation",
-            "bridge.broker.embedded",
-            "bridge.broker.exchange",
-            "bridge.broker.notices",
-            "bridge.broker.plugins",
-            "bridge.broker.websocket",
+            "bridge.broker",
             "bridge.certificates",
             "bridge.config",
             "bridge.credentials",

@@ -8,14 +8,14 @@ from typing import Protocol
 
 from amqtt.events import BrokerEvents
 
-from bridge.broker import wire
 from bridge.broker.conversation import Conversation, ForbiddenError, Shared
+from bridge.broker.core import wire
+from bridge.broker.core.packets import Connect, Packet
+from bridge.broker.core.session import Session
 from bridge.broker.line import Transport
 from bridge.broker.notices import log
-from bridge.broker.packets import Connect, Packet
 from bridge.broker.plugins import LightSession
 from bridge.broker.port import LoginRefused
-from bridge.broker.session import Session
 from bridge.words.principal import Principal, Role
 from bridge.words.topics import Action
 

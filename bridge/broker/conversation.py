@@ -9,17 +9,17 @@ import msgspec
 from amqtt.events import BrokerEvents
 from amqtt.session import IncomingApplicationMessage
 
-from bridge.broker import packets, wire
-from bridge.broker.acknowledgements import Acknowledgements
-from bridge.broker.counters import Counters
+from bridge.broker.core import packets, wire
+from bridge.broker.core.acknowledgements import Acknowledgements
+from bridge.broker.core.counters import Counters
+from bridge.broker.core.letters import Letter
+from bridge.broker.core.logins import Logins
+from bridge.broker.core.session import Session
 from bridge.broker.exchange import REFUSED, Exchange
-from bridge.broker.letters import Letter
 from bridge.broker.line import Line
-from bridge.broker.logins import Logins
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permits
 from bridge.broker.port import Listener
-from bridge.broker.session import Session
 from bridge.words.principal import Principal
 from bridge.words.settings import Mqtt
 from bridge.words.topics import Action

@@ -19,14 +19,14 @@ from amqtt.errors import BrokerError
 
 from bridge.broker.connection import Connection
 from bridge.broker.conversation import Shared
-from bridge.broker.counters import Counters, Gauges
+from bridge.broker.core.counters import Counters, Gauges
+from bridge.broker.core.letters import Letter
+from bridge.broker.core.logins import Logins
+from bridge.broker.core.presence import Presence
 from bridge.broker.exchange import REFUSED, Exchange
-from bridge.broker.letters import Letter
-from bridge.broker.logins import Logins
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permission, Permits
 from bridge.broker.port import Audience, Gate, Listener, Message, Receipt, Watcher
-from bridge.broker.presence import Presence
 from bridge.broker.websocket import WebSocket, WebSocketReader, WebSocketWriter
 from bridge.words import topics
 from bridge.words.principal import Principal, Role

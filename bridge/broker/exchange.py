@@ -5,15 +5,15 @@ Nothing here waits: a message is written, queued or dropped for each receiver be
 
 from collections.abc import Callable
 
-from bridge.broker.counters import Counters
-from bridge.broker.letters import Letter
+from bridge.broker.core.counters import Counters
+from bridge.broker.core.letters import Letter
+from bridge.broker.core.presence import Attendance, Presence
+from bridge.broker.core.retained import Retained
+from bridge.broker.core.session import Bounds, Session
+from bridge.broker.core.subscriptions import Subscriptions
 from bridge.broker.line import Outlet
 from bridge.broker.notices import Notices
 from bridge.broker.port import Audience, Receipt
-from bridge.broker.presence import Attendance, Presence
-from bridge.broker.retained import Retained
-from bridge.broker.session import Bounds, Session
-from bridge.broker.subscriptions import Subscriptions
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Mqtt
 

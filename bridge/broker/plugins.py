@@ -14,7 +14,7 @@ from amqtt.plugins.base import BaseAuthPlugin, BaseTopicPlugin
 from amqtt.plugins.manager import PluginManager
 from amqtt.session import Session as AmqttSession
 
-from bridge.broker.packets import Connect
+from bridge.broker.core.packets import Connect
 from bridge.broker.port import Gate, LoginRefused
 from bridge.words.principal import Principal
 from bridge.words.topics import Action

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.broker.presence import Presence
+from bridge.broker.core.presence import Presence
 from bridge.words.principal import Principal
 
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from amqtt.adapters import ReaderAdapter, WriterAdapter
 
-from bridge.broker.wire import ProtocolError
+from bridge.broker.core.wire import ProtocolError
 
 _BINARY = 2  # RFC 6455, section 5.2
 _TEXT = 1

@@ -83,6 +83,7 @@ TABLE = (
     Row("too_many_requests", "", False, "the CRM asks for fewer requests", "Nothing is to be done; it is asked again later."),
     Row("server_error", "", False, "the CRM fails", "Nothing is to be done; it is asked again later."),
     Row("too_large", "", False, "the answer is larger than 32 MiB", "Set `batch` lower."),
+    Row("not_stored", "", False, "the store cannot take the answer now", "Nothing is to be done; it is asked again later."),
     Row("time_out", "", False, "no answer came in time", "Let this machine reach the CRM's host (firewall, proxy), or raise `timeout`."),
     Row("no_connection", "", False, "the CRM's host cannot be reached", "Check the host's name, and let this machine reach it (DNS, firewall, proxy)."),
     Row("no_tls", "", False, "the CRM's certificate cannot be verified", "Check that nothing between this machine and the CRM ends TLS; set this machine's clock."),

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from bridge import __version__
-from bridge.broker.presence import Presence
+from bridge.broker.core.presence import Presence
 from bridge.delivery.desks import Gone, Moved, Told
 from bridge.http.schemas import Schema, components, ref
 from bridge.words import topics

@@ -304,11 +304,12 @@ def _date(name: str, asked: Asked) -> date:
     if not text:
         raise errors.missing_parameter(name)
     try:
-        if _DATE.fullmatch(text) is None:
-            raise ValueError(text)
-        found = date.fromisoformat(text)
+        # Without the pattern it would read week dates too.
+        found = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
-        raise errors.invalid_parameter(name, "must be a date such as 2026-01-31") from None
+        found = None
+    if found is None:
+        raise errors.invalid_parameter(name, "must be a date such as 2026-01-31")
     # Zones reach a day to either side.
     if not 1970 < found.year < 9999:
         raise errors.invalid_parameter(name, "must be a date from 1971 on")

@@ -54,6 +54,11 @@ def presence(customer: str, agent: str) -> str:
     return f"PRESENCE/{customer}/{level(agent)}"
 
 
+def live(customer: str, kind: str, item: str) -> str:
+    """Name the topic of the live floor's changes of one item; `kind` is agents, sessions or queues."""
+    return f"LIVE/{customer}/{kind}/{level(item)}"
+
+
 def for_desktop(customer: str, agent: str, ctiid: str | None = None) -> tuple[str, ...]:
     """List the filters a desktop subscribes to: with and without CtiId, CTI and CRM, and its own DESK topic."""
     own = level(agent)

@@ -65,14 +65,21 @@ async def _latencies(bridge: Bridge, triggers: int, rate: float) -> tuple[list[f
     key, token = bridge.key(), bridge.token("desktop", agent="bench")
     await asyncio.sleep(1)  # what another process issued counts within a second
     reader, writer = await _desktop(bridge.mqtt_port, "acme/bench", token, "CTI/acme/bench")
-    body: dict[str, object] = {"agentid": "bench", "event": "On Ring", "jwt": key, **{f"prop_{n}": f"value {n}" for n in range(12)}}
+    body: dict[str, object] = {
+        "agentid": "bench",
+        "event": "On Ring",
+        "jwt": key,
+        **{f"prop_{n}": f"value {n}" for n in range(12)},
+    }
     headers = {"Content-Type": "application/json"}
     to_desktop, to_answer = [], []
     async with aiohttp.ClientSession(bridge.http) as session:
         for count in range(triggers + 50):
             begun = time.perf_counter()
             arrival = asyncio.create_task(_received(reader, writer))
-            async with session.post("/api/sendmessage/CTI", data=json.dumps(body | {"n": count}), headers=headers) as answer:
+            async with session.post(
+                "/api/sendmessage/CTI", data=json.dumps(body | {"n": count}), headers=headers
+            ) as answer:
                 if answer.status != 200:
                     raise RuntimeError(await answer.text())
                 await answer.read()
@@ -126,7 +133,9 @@ def main() -> None:
     parser.add_argument("--triggers", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=200.0)
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, amqtt {amqtt.__version__}, {platform.system()}")
+    print(
+        f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, amqtt {amqtt.__version__}, {platform.system()}"
+    )
     print(f"{'milliseconds':<44} {'p50':>9} {'p99':>9} {'max':>9}")
     with tempfile.TemporaryDirectory() as folder:
         starts = []

@@ -8,13 +8,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from bridge.broker import packets, wire
-from bridge.broker.acknowledgements import Acknowledgements
-from bridge.broker.counters import Counters
-from bridge.broker.letters import Letter
-from bridge.broker.logins import Logins
-from bridge.broker.presence import REMEMBERED, Attendance
-from bridge.broker.session import Bounds, Session
+from bridge.broker.core import packets, wire
+from bridge.broker.core.acknowledgements import Acknowledgements
+from bridge.broker.core.counters import Counters
+from bridge.broker.core.letters import Letter
+from bridge.broker.core.logins import Logins
+from bridge.broker.core.presence import REMEMBERED, Attendance
+from bridge.broker.core.session import Bounds, Session
 from bridge.words.principal import Principal, Role
 
 DESKTOP = Principal(Role.DESKTOP, "acme", "t", 9e9, "1001")

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.broker.retained import Retained
-from bridge.broker.subscriptions import Subscriptions
+from bridge.broker.core.retained import Retained
+from bridge.broker.core.subscriptions import Subscriptions
 
 levels = st.sampled_from(["a", "b", "", "$x"])
 topics = st.lists(levels, min_size=1, max_size=4).map("/".join).filter(bool)

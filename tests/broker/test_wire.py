@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.broker import packets, wire
+from bridge.broker.core import packets, wire
 
 LIMIT = 300_000
 

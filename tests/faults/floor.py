@@ -3,7 +3,7 @@
 import msgspec
 
 from bridge.broker.port import Audience, Message, Receipt, Watcher
-from bridge.broker.presence import Presence
+from bridge.broker.core.presence import Presence
 from bridge.words.pop import Pop
 from bridge.words.principal import Principal, Role
 

@@ -125,9 +125,9 @@ class Town:
             for number in range(kills):
                 for seat in self._seats:
                     seat.feel(chance.choice(list(Mood)))
+                await asyncio.sleep(chance.uniform(0, 0.5))  # the random moment
                 async with asyncio.timeout(WITHIN):
                     await self._book.until(lambda: self._book.open >= IN_FLIGHT)
-                await asyncio.sleep(chance.uniform(0, 0.5))  # the random moment
                 in_flight.append(self._book.open)
                 self._bridge.kill()
                 if chance.random() < 0.1:

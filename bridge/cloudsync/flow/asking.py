@@ -234,6 +234,7 @@ class Asking:
         self._now = now
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._boot = secrets.token_hex(4)
+        self._editions: dict[str, tuple[int, Words | None]] = {}
 
     def marks(self, customer: str) -> Marks:
         """Take what rows are marked with now."""
@@ -288,9 +289,17 @@ class Asking:
             sorted(finality.held.items()),
             sorted(marks.doubts.since.items()),
             sorted(marks.desk.active.items()),
-            id(marks.mapping),
+            self._edition(marks),
         )
         return hashlib.blake2b(_encode(made_of), digest_size=12).hexdigest()
+
+    def _edition(self, marks: Marks) -> int:
+        """Number the mappings of a customer; they are compared by being the same object."""
+        number, known = self._editions.get(marks.desk.customer, (0, None))
+        if known is not marks.mapping:
+            number += 1
+            self._editions[marks.desk.customer] = (number, marks.mapping)
+        return number
 
     # STT
 
@@ -424,7 +433,8 @@ class Asking:
         lines: Mapping[tuple[int, str], _Line],
     ) -> list[str]:
         """List the groups of a view's rows: all that are active in the roll-up, those that occurred in another."""
-        present = {group for _, group in lines}
+        # Without rows of zeros, those that were emptied are told where changes are asked for, and left out elsewhere.
+        present = set() if question.zeros else {group for _, group in lines}
         asked = {question.channel, question.priority}
         if view == (ALL, ALL) or EACH not in asked:
             present |= active.keys()

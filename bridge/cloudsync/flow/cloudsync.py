@@ -257,6 +257,11 @@ class Cloudsync:
                 await quality.release(self._database, number)
         return told
 
+    async def fulfil(self) -> None:
+        """Do what another process has asked for by now. Raises Unavailable."""
+        for wish in await wishes.opened(self._database):
+            await wishes.answer(self._database, wish, await self._fulfil(wish))
+
     async def _take_up(self) -> None:
         covered = await self._database.own_read(list[tuple[str, str, int, int]], rows.COVERAGE) or []
         posted = [(one.customer, one.posted) for one in await rows.progress(self._database)]
@@ -286,8 +291,7 @@ class Cloudsync:
         while True:
             self._feeds.look()
             with contextlib.suppress(Unavailable):  # the writer meets the same trouble, and tells of it
-                for wish in await wishes.opened(self._database):
-                    await wishes.answer(self._database, wish, await self._fulfil(wish))
+                await self.fulfil()
                 if loop.time() - saved >= _SAVED_EVERY:
                     await self._save_coverage()
                     saved = loop.time()

@@ -1,6 +1,6 @@
 """Erasing: a contact's personal data goes from everything that is kept; what is counted stays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -33,7 +33,7 @@ RAWS_OF = """
         AND changes.entity = json_extract(key.value, '$[0]') AND changes.record = json_extract(key.value, '$[1]')
 """
 PAYLOADS = """
-    SELECT number, channel, payload FROM raw WHERE number IN (SELECT value FROM json_each(?))
+    SELECT number, payload FROM raw WHERE number IN (SELECT value FROM json_each(?))
 """
 REWRITE = "UPDATE raw SET payload = ?2 WHERE number = ?1"
 FORGET_CONTACT = """
@@ -50,8 +50,6 @@ FORGET_STATE = """
     )
 """
 FORGET_QUARANTINED = "DELETE FROM quarantine WHERE customer = ?1 AND instr(head, CAST(?2 AS BLOB))"
-FORGET_WISHES = "DELETE FROM wishes WHERE customer = ?1 AND (answer IS NOT NULL OR what = 'erase')"
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -69,22 +67,22 @@ async def erase(database: Database, customer: str, contact: str) -> int:
     for start in range(0, len(raws), _BATCH):
         some = _encode(raws[start : start + _BATCH]).decode()
         statements: list[Statement] = []
-        for number, channel, payload in await database.blobs(PAYLOADS, some):
+        for number, payload in await database.blobs(PAYLOADS, some):
             if isinstance(payload, bytes) and isinstance(number, int):
-                statements.append((REWRITE, (number, stripped(str(channel), payload))))
-        await database.write_thoroughly(statements)
-    await database.write_thoroughly(
+                statements.append((REWRITE, (number, stripped(payload))))
+        await database.transact(statements)
+    await database.transact(
         [
             (FORGET_CONTACT, (customer, keys)),
             (FORGET_STATE, (customer, keys)),
             (FORGET_QUARANTINED, (customer, short)),
-            (FORGET_WISHES, (customer,)),
         ]
     )
+    await database.empty_log()
     return len(found)
 
 
-def stripped(channel: str, payload: bytes) -> bytes:
+def stripped(payload: bytes) -> bytes:
     """Leave of an event what is counted: its header, and the fields that numbers are made of, but for the contact."""
     try:
         message = msgspec.json.decode(payload.removeprefix(b"\xef\xbb\xbf"))
@@ -92,7 +90,6 @@ def stripped(channel: str, payload: bytes) -> bytes:
         return b"{}"
     if not isinstance(message, dict):
         return b"{}"
-    del channel
     data = message.get("data")
     inner = data if isinstance(data, dict) else message
     kept: dict[str, object] = {}
@@ -122,6 +119,3 @@ def _counted(body: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value for name, value in kept.items() if name == "ChangeEventHeader" or not isinstance(value, dict | list)
     }
-
-
-__all__: Sequence[str] = ["erase", "stripped"]

@@ -22,6 +22,7 @@ from bridge.cloudsync.store import folding, rows
 from bridge.cloudsync.store.database import Database, Statement
 from bridge.words.cloudsync import QUARTER, Change, Folded
 from bridge.words.cloudsync import Mapping as Words
+from bridge.words.settings import Cloudsync as Settings
 from bridge.words.settings import Customer
 
 DAY = 86_400_000
@@ -134,6 +135,7 @@ class Processor:
         self._old_pace = Pace(_REST_OLD)
         self._days_pace = Pace(_REST_DAYS)
         self._at_once = 4
+        self._written_down: dict[str, tuple[Settings, Words]] = {}
         self.hooks = Hooks()
         self.mapping: Callable[[str], Words] = self._configured
         self.desks: dict[str, Desk] = {}
@@ -186,7 +188,13 @@ class Processor:
 
     def _configured(self, customer: str) -> Words:
         settings = self._customers().get(customer)
-        return configured.mapping(settings.cloudsync) if settings else Words()
+        if settings is None:
+            return Words()
+        known, mapping = self._written_down.get(customer, (None, Words()))
+        if known is not settings.cloudsync:
+            mapping = configured.mapping(settings.cloudsync)
+            self._written_down[customer] = (settings.cloudsync, mapping)
+        return mapping
 
     async def turn(self, *, patient: bool = True) -> float | None:
         """Do the next thing; return how many seconds to wait for the one after, None: until something arrives.

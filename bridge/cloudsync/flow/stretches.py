@@ -60,6 +60,8 @@ class Stretches:
 
     def within(self, start: int, until: int) -> list[Stretch]:
         """List what of the set lies in `[start, until)`."""
+        if start >= until:
+            return []
         first = bisect_right(self._untils, start)
         last = bisect_left(self._starts, until)
         return [(max(self._starts[i], start), min(self._untils[i], until)) for i in range(first, last)]

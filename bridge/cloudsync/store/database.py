@@ -83,7 +83,8 @@ class Database:
                     await connection.execute_fetchall("PRAGMA query_only = ON")
                 await writer.execute_fetchall("PRAGMA synchronous = NORMAL")
                 await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_LARGEST_LOG}")
-                await writer.execute_fetchall("PRAGMA secure_delete = FAST")
+                # What is erased must be gone, and what is over its time too.
+                await writer.execute_fetchall("PRAGMA secure_delete = ON")
                 await _make_schema(writer, path)
             yield cls(writer, reader, worker, mover)
 
@@ -100,6 +101,13 @@ class Database:
                 async with self._writer.execute(sql, values) as cursor:
                     return cursor.rowcount
 
+    async def insert(self, sql: str, *values: Value) -> int:
+        """Run one INSERT as a transaction; return the number of its row."""
+        async with self._turn:
+            with _explained():
+                async with self._writer.execute(sql, values) as cursor:
+                    return cursor.lastrowid or 0
+
     async def transact(self, statements: Sequence[Statement]) -> None:
         """Run statements in one transaction."""
         async with self._turn:
@@ -113,14 +121,10 @@ class Database:
                 await self._writer.rollback()
                 raise
 
-    async def write_thoroughly(self, statements: Sequence[Statement]) -> None:
-        """Run statements in one transaction, and leave nothing of what they replace in the files."""
-        with _explained():
-            await self._writer.execute_fetchall("PRAGMA secure_delete = ON")
-        await self.transact(statements)
+    async def empty_log(self) -> None:
+        """Move all of the write-ahead log into the file, and leave nothing in it."""
         async with self._turn:
             with _explained():
-                await self._writer.execute_fetchall("PRAGMA secure_delete = FAST")
                 await self._writer.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def try_space(self) -> None:

@@ -77,7 +77,13 @@ def cdc(
 
 
 def created(number: int, at: int, group: str = BILLING, **told: Any) -> bytes:
-    fields = {"Status": "New", "Priority": "High", "Origin": "Email", "OwnerId": group, "CreatedDate": spelled(at)} | told
+    fields = {
+        "Status": "New",
+        "Priority": "High",
+        "Origin": "Email",
+        "OwnerId": group,
+        "CreatedDate": spelled(at),
+    } | told
     return cdc("SupportTicket", "CREATE", at, record(number), **fields)
 
 

@@ -218,6 +218,12 @@ def test_merged_in_the_delete_itself_or_after_it_is_not_deleted_either() -> None
         assert story(told.folded()) == ["10:00 created X", "10:10 merged_open X", "10:10 merged X"]
 
 
+def test_merged_again_and_again_is_merged_once() -> None:
+    told = ticket().create("10:00", **NEW).delete("10:10").tell("10:11", MasterRecordId=OTHER)
+    told.tell("10:12", MasterRecordId=None).tell("10:13", MasterRecordId=OTHER)
+    assert story(told.folded(), Post.MERGED, Post.DELETED) == ["10:10 merged X"]
+
+
 def test_merged_while_closed_takes_nothing_from_the_backlog() -> None:
     folded = ticket().create("10:00", **NEW).tell("10:05", Status="Closed").tell("10:10", MasterRecordId=OTHER).folded()
     assert story(folded)[3:] == ["10:10 merged X"]

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bridge.broker import wire
+from bridge.broker.core import wire
 from bridge.broker.port import Watcher
 
 

@@ -1,6 +1,6 @@
 """Retained: the last message of each topic that asked to be kept, found by filter."""
 
-from bridge.broker.letters import Letter
+from bridge.broker.core.letters import Letter
 
 
 class _Node:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from bridge.broker import wire
-from bridge.broker.counters import Counters
-from bridge.broker.letters import Copy, Letter
+from bridge.broker.core import wire
+from bridge.broker.core.counters import Counters
+from bridge.broker.core.letters import Copy, Letter
 from bridge.broker.line import Outlet
 from bridge.broker.port import Watcher
 from bridge.words.principal import Principal, Role

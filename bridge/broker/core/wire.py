@@ -7,7 +7,7 @@ characters and non-characters in text, and topics of more than 201 levels.
 import re
 from collections.abc import Callable
 
-from bridge.broker.packets import (
+from bridge.broker.core.packets import (
     Connect,
     Disconnect,
     Packet,

@@ -1,0 +1,1 @@
+"""Floor: who waits, who works, who is there, now."""
