@@ -78,8 +78,6 @@ class Delivery:
         if trigger.controls.dryrun:
             return self._claiming.foretell(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
-        if self._ledger.behind:
-            raise errors.overloaded("The ledger cannot keep up")
         message = Message(trigger.topic, payload)
         live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
         decided = self._claiming.decide(live, trigger.refusal, receivers)

@@ -197,9 +197,9 @@ class _Csv:
 def read_events(content: bytes) -> list[bytes]:
     """Take a body apart: one event, or an array of at most `MOST_EVENTS`, each as it came."""
     try:
-        whole = msgspec.json.decode(
-            content.removeprefix(b"\xef\xbb\xbf"), type=list[msgspec.Raw] | dict[str, msgspec.Raw]
-        )
+        # Parts that nobody looks into yet would not be checked for it.
+        text = content.decode("utf-8-sig")
+        whole = msgspec.json.decode(text, type=list[msgspec.Raw] | dict[str, msgspec.Raw])
     except RecursionError:
         raise errors.malformed_body("The JSON is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_client.messages import Current, Moved, Outcome, Recall, Refused, Saying, notice
+from agent_client.messages import Current, Moved, Notice, Outcome, Recall, Refused, Saying, notice
 from agent_client.records import NotInActivitiesError, Records
 from agent_client.screen import NotAPopError, Screen
 from bridge.words import pop as documents
@@ -94,6 +94,108 @@ def test_another_reference_puts_the_current_one_aside_and_says_so() -> None:
     show(screen, second)
     assert said(screen) == [Outcome(second.popid, "shown", suspended="CASE-1")]
     assert screen.records == Records("CASE-2", ("CASE-1",))
+
+
+def obeyed(screen: Screen) -> list[Notice]:
+    notices = list(screen.obeyed)
+    screen.obeyed.clear()
+    return notices
+
+
+def test_an_account_takes_effect_after_the_pops_that_came_before_it() -> None:
+    screen, first, second = Screen(), pop("a", campaign="c", now=NOW), pop("b", campaign="c", now=NOW)
+    arrive(screen, first)
+    screen.heed(Current("z", ()), NOW)
+    screen.heed(Current("a", ("old",)), NOW)
+    arrive(screen, second)
+    screen.heed(Current("b", ("a", "old")), NOW)
+    assert (screen.records, obeyed(screen)) == (Records(), [])
+    assert screen.take(NOW) == (first, documents.encode(first))
+    assert (screen.records, obeyed(screen)) == (Records("a", ("old",)), [Current("a", ("old",))])
+    assert screen.take(NOW) == (second, documents.encode(second))
+    assert (screen.records, obeyed(screen)) == (Records("b", ("a", "old")), [Current("b", ("a", "old"))])
+    assert said(screen) == [Outcome(first.popid, "shown"), Outcome(second.popid, "shown", suspended="a")]
+
+
+def test_an_account_does_not_wait_for_pops_that_open_no_record() -> None:
+    screen = Screen()
+    arrive(screen, pop(now=NOW))
+    screen.heed(Current("a", ()), NOW)
+    assert (screen.records, obeyed(screen)) == (Records("a"), [Current("a", ())])
+
+
+def test_recalls_and_refusals_take_effect_at_once() -> None:
+    screen, waiting = Screen(), pop("a", campaign="c", now=NOW)
+    screen.heed(Current("b", ()), NOW)
+    arrive(screen, waiting)
+    screen.heed(Current("a", ("b",)), NOW)
+    screen.heed(Refused("b", "record_locked"), NOW)
+    assert screen.records == Records(None, ("b",))
+    screen.heed(Recall(waiting.popid), NOW)
+    assert screen.records == Records("a", ("b",))
+    assert obeyed(screen) == [
+        Current("b", ()),
+        Refused("b", "record_locked"),
+        Recall(waiting.popid),
+        Current("a", ("b",)),
+    ]
+
+
+def test_an_account_behind_a_recalled_pop_waits_for_the_pop_before_it() -> None:
+    screen, first, second = Screen(), pop("a", campaign="c", now=NOW), pop("b", campaign="c", now=NOW)
+    arrive(screen, first)
+    screen.heed(Current("a", ()), NOW)
+    arrive(screen, second)
+    screen.heed(Current("a", ("b",)), NOW)
+    screen.heed(Recall(second.popid), NOW)
+    assert obeyed(screen) == [Recall(second.popid)]
+    assert screen.take(NOW) == (first, documents.encode(first))
+    assert (screen.records, obeyed(screen)) == (Records("a", ("b",)), [Current("a", ("b",))])
+
+
+@pytest.mark.parametrize("why", ["desktop_busy", "expired", "on_break"])
+def test_an_account_behind_a_pop_that_was_refused_takes_effect(why: str) -> None:
+    screen = Screen(backlog=1, refusal=lambda _pop: "on_break" if why == "on_break" else None)
+    refused = pop("a", campaign="c", now=NOW, lives=10 if why == "expired" else 60)
+    arrive(screen, refused)
+    screen.heed(Current("a", ("b",)), NOW)
+    if why == "desktop_busy":
+        arrive(screen, pop("c", campaign="c", now=NOW))
+    else:
+        assert screen.take(NOW + 10) is None
+    assert said(screen) == [Outcome(refused.popid, "refused", reason=why)]
+    assert (screen.records, obeyed(screen)) == (Records("a", ("b",)), [Current("a", ("b",))])
+
+
+def take_all(screen: Screen) -> list[Pop]:
+    return [taken[0] for taken in iter(lambda: screen.take(NOW), None)]
+
+
+names = st.sampled_from(["a", "b", "c"])
+accounts = st.builds(Current, st.none() | names, st.lists(names, max_size=3).map(tuple))
+
+
+@given(st.lists(st.tuples(st.none() | names | accounts, st.booleans()), max_size=30))
+def test_taken_late_or_at_once_the_same_is_shown_and_said(
+    course: list[tuple[str | Current | None, bool]],
+) -> None:
+    prompt, late = Screen(), Screen()
+    shown_at_once, shown_late = [], []
+    for event, taking in course:
+        if isinstance(event, Current):
+            prompt.heed(event, NOW)
+            late.heed(event, NOW)
+        else:
+            sent = pop(event, campaign="c" if event else None, now=NOW)
+            arrive(prompt, sent)
+            arrive(late, sent)
+        shown_at_once += take_all(prompt)
+        if taking:
+            shown_late += take_all(late)
+    shown_late += take_all(late)
+    assert shown_late == shown_at_once
+    assert list(late.sayings) == list(prompt.sayings)
+    assert late.records == prompt.records
 
 
 def test_cloud_pops_without_a_reference_are_records_of_their_own() -> None:

@@ -84,7 +84,7 @@ class Agent:
         """Tell when to look again: at a logout that settles, or when nobody needs to know of them any more."""
         if self._settles is not None:
             return self._settles
-        return None if self._stretches else (self.ended or 0) + FORGOTTEN_AFTER
+        return (self.ended or 0) + FORGOTTEN_AFTER if self.idle else None
 
     def _show(self) -> bool:
         self._settles = None

@@ -82,7 +82,7 @@ class Floor:
     def remap(self, mapping: Mapping, now: int) -> None:
         """Take over what is known of ids now: limits of groups, and whose default group is which."""
         before, self._mapping = self._mapping, mapping
-        if before is mapping:
+        if before is mapping or before == mapping:
             return
         self._open_configured()
         for name, agent in self._agents.items():
@@ -95,10 +95,12 @@ class Floor:
         if before.sl_threshold != mapping.sl_threshold:
             for session in self._sessions:
                 self._judge(session, now)
-        for kind, known in (("agents", self._agents), ("queues", self._queues)):
-            for name in known:
-                if before.names.get(name) != mapping.names.get(name):
-                    self._note("agents" if kind == "agents" else "queues", name)
+        for name in self._agents:
+            if before.names.get(name) != mapping.names.get(name):
+                self._note("agents", name)
+        for group in self._queues:
+            if before.names.get(group) != mapping.names.get(group):
+                self._note("queues", group)
 
     def count_today(self, today: Table[str, Today]) -> None:
         """Take over what the queues' day has been so far; a queue without anything has zeros."""
@@ -213,7 +215,7 @@ class Floor:
             return
         session = place.session
         breaches = session.queued + self._mapping.sl_threshold.get(session.group, DEFAULT_SL_THRESHOLD) + 1
-        breach = (now if session.answered is None else session.answered) >= breaches
+        breach = _waited_until(session, now) >= breaches
         stales = place.heard + STALE_AFTER
         stale = now >= stales
         if (breach, stale) != (place.breach, place.stale):
@@ -222,8 +224,8 @@ class Floor:
             place.breach, place.stale = breach, stale
             self._note("sessions", record)
         if session.answered is None and not breach:
-            self._dues.put(("sessions", record), min(breaches, stales) if not stale else breaches)
-        elif not stale:
+            self._dues.put(("sessions", record), breaches)
+        if not stale:
             self._dues.put(("sessions", record), stales)
 
     # Agents
@@ -241,7 +243,7 @@ class Floor:
                 return
             self._present[record] = name
             was = agent.available
-            self._shown_anew(name, agent, was, changed=agent.begin(presence))
+            self._shown_anew(name, agent, was=was, changed=agent.begin(presence))
         elif name in self._agents or (presence is not None and now - presence < agents.FORGOTTEN_AFTER):
             self._presence_ends(name, record, presence, now)
 
@@ -251,21 +253,21 @@ class Floor:
             return
         self._present.pop(record, None)
         was = agent.available
-        self._shown_anew(name, agent, was, changed=agent.end(record, at, now))
+        self._shown_anew(name, agent, was=was, changed=agent.end(record, at, now))
 
     def _settle(self, name: str, now: int) -> None:
         agent = self._agents.get(name)
         if agent is None:
             return
         was = agent.available
-        self._shown_anew(name, agent, was, changed=agent.settle(now))
+        self._shown_anew(name, agent, was=was, changed=agent.settle(now))
         due = agent.due()
         if agent.idle and (agent.shown is None or (due is not None and due <= now)):
             self._dues.drop(("agents", name))
             del self._agents[name]
             self._note("agents", name)
 
-    def _shown_anew(self, name: str, agent: Agent, was: bool, *, changed: bool) -> None:  # noqa: FBT001
+    def _shown_anew(self, name: str, agent: Agent, *, was: bool, changed: bool) -> None:
         if changed:
             self._note("agents", name)
             self._count_available(agent, agent.available - was)
@@ -314,7 +316,6 @@ class Floor:
     def _session_told(self, item: str, place: _Place, now: int) -> SessionTold:
         session, names = place.session, self._mapping.names
         answered = session.answered
-        waits = answered is None
         return SessionTold(
             id=item,
             channel=session.channel,
@@ -325,14 +326,11 @@ class Floor:
             agent_name=names.get(session.agent),
             queued_at=utc(session.queued),
             since=utc(session.queued if answered is None else answered),
-            waiting_s=_seconds(session.queued, now if answered is None else answered),
+            waiting_s=_seconds(session.queued, _waited_until(session, now)),
             in_progress_s=0 if answered is None else _seconds(answered, now),
-            breach=place.breach or (waits and now - session.queued > self._limit(session.group)),
+            breach=place.breach,
             stale=place.stale,
         )
-
-    def _limit(self, group: str) -> int:
-        return self._mapping.sl_threshold.get(group, DEFAULT_SL_THRESHOLD)
 
     def _queue_told(self, group: str, queue: Queue, now: int) -> QueueTold:
         longest, today = queue.longest(), queue.today
@@ -361,6 +359,10 @@ class Floor:
             open_sessions=agent.in_progress,
             capacity=None if shown is None else shown.capacity,
         )
+
+
+def _waited_until(session: Session, now: int) -> int:
+    return now if session.answered is None else session.answered
 
 
 def _seconds(since: int, until: int) -> int:

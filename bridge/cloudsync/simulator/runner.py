@@ -33,7 +33,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Script:
-    """A plan's events in the order of their sending. `steps` are those of the days that have begun, for a shelf."""
+    """A plan's events in the order of their sending. `steps`: of the days that have begun, the next one last."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -62,7 +62,9 @@ class Script:
 
     async def _begin(self) -> None:
         centre = Centre(self._plan.seed, self._day, self._plan.size)
-        self.steps = sorted([*self.steps, *await asyncio.to_thread(lambda: centre.steps)], key=lambda step: -step.at)
+        steps = await asyncio.to_thread(lambda: centre.steps)
+        self.steps = sorted([*reversed(self.steps), *steps], key=lambda step: step.at)
+        self.steps.reverse()
         self._push(await asyncio.to_thread(lambda: iter(list(centre.events(self._plan.mischief)))))
         self._day += dt.timedelta(days=1)
         self._left -= 1
@@ -102,7 +104,9 @@ async def play(
             ready = []
         if wait > 0:
             await asyncio.sleep(wait)
-        if shelf is not None:
+        if shelf is None:
+            script.steps.clear()
+        else:
             _happen(script.steps, shelf, event.at)
         ready.append(event)
     if ready:

@@ -146,6 +146,11 @@ def test_an_owner_change_while_talking_splits_the_talk_and_nothing_else() -> Non
     assert {fact.session for fact in folded.facts} == {"570000000000001AAA"}
 
 
+def test_an_owner_change_after_the_end_is_no_transfer() -> None:
+    said = talking().tell("10:05", EndTime="10:05").tell("10:06", OwnerId=BEN).tell("10:07", WrapUpEndTime="10:07")
+    assert story(said.folded(), *WORK) == ["10:01-10:07 span_busy X Ann", "10:07 handled X Ann"]
+
+
 def test_a_hold_that_the_transfer_shows_belongs_to_the_agents_before_it() -> None:
     said = talking().tell("10:05", OwnerId=BEN, HoldTime=40)
     folded = said.tell("10:11", EndTime="10:11", HoldTime=100).folded()

@@ -249,6 +249,18 @@ def test_times_before_the_creation_are_mended_and_flagged() -> None:
     assert folded.flags == ["clamped"]
 
 
+def test_a_first_response_before_the_creation_alone_is_flagged() -> None:
+    told = ticket().create("10:00", **NEW, CreatedDate="10:00").tell("10:10", FirstResponseDate="09:00")
+    assert told.folded().flags == ["clamped"]
+
+
+def test_reopened_and_closed_in_one_commit_never_closes_before_it_reopened() -> None:
+    told = ticket().create("10:00", **NEW).tell("10:10", Status="Closed")
+    told.tell("10:20:00.9", sequence=1, Status="New")
+    told.tell("10:20:00.9", sequence=2, Status="Closed", ClosedDate="10:20")
+    assert story(told.folded(), Post.REOPENED, Post.CLOSED)[1:] == ["10:20:00.900 reopened X", "10:20:00.900 closed X"]
+
+
 def test_an_unmapped_status_is_parked_and_the_rest_of_its_event_counts() -> None:
     told = ticket().create("10:00", **NEW).tell("10:10", Status="Mystery", Priority="High")
     told.tell("10:30", Status="Closed")
