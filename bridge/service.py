@@ -16,6 +16,8 @@ from bridge.broker.embedded import EmbeddedBroker
 from bridge.broker.port import Broker
 from bridge.certificates import CertificateError, Listener
 from bridge.cloud.licences import Seats
+from bridge.cloudsync.flow.cloudsync import Cloudsync
+from bridge.cloudsync.store.database import InUseError
 from bridge.credentials.authority import Credentials
 from bridge.credentials.refusals import UnusableError
 from bridge.delivery.claims import Claims
@@ -23,13 +25,16 @@ from bridge.delivery.delivery import Delivery
 from bridge.delivery.desks import Desks
 from bridge.delivery.history import History
 from bridge.delivery.triggers import Triggers
+from bridge.feeds import Ears, Feeds
 from bridge.gate import Gate
 from bridge.http import asyncapi, openapi
 from bridge.http import cloud as cloud_door
 from bridge.http.cloud import CloudApi
+from bridge.http.cloudsync import CloudsyncDoors
 from bridge.http.connect import Connect
 from bridge.http.desktop_token import DesktopToken
 from bridge.http.dispatch import Below, Dispatch, Route, connect_routes, fixed
+from bridge.http.floor import FloorDoors
 from bridge.http.health import Health
 from bridge.http.pops import Pops
 from bridge.http.server import Server
@@ -60,6 +65,7 @@ class Service:
         self.desks: Desks
         self.triggers: Triggers
         self.dispatch: Dispatch
+        self.feeds: Feeds
         self.broker: EmbeddedBroker
         self.delivery: Delivery
         self.http: Server
@@ -83,6 +89,7 @@ class Service:
             if getattr(fresh, name) != getattr(self.settings, name):
                 log.warning("changes under `%s` count from the next start on", name)
         self.settings = fresh
+        self.feeds.directory.reload()
         logs.start(fresh.log)
         log.info("broker.yaml was read again")
         try:
@@ -130,7 +137,9 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
     async with (
         Credentials.open(data, demo=demo) as service.credentials,
         Ledger.open(data, settings.ledger, service.now) as service.ledger,
+        Cloudsync.open(data, service.customers, service.now) as cloudsync,
     ):
+        service.feeds = Feeds(cloudsync, data, service.customers, service.current_broker)
         service.gate = Gate(service.credentials, service.customers, settings.cloud, service.now)
         service.records = Records(service.keep_record)
         service.seats = Seats()
@@ -154,15 +163,16 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         service.broker = EmbeddedBroker(
             settings.mqtt,
             service.gate,
-            service.delivery,
+            Ears(service.delivery, cloudsync),
             tls=service.mqtt_tls.context if service.mqtt_tls else None,
         )
         dispatch = service.dispatch = Dispatch(service.current_settings)
+        floor = FloorDoors(service.current_settings, service.gate, service.feeds.floor)
         websocket = WebSocket(service.current_settings, lambda: service.broker)
         history = History(service.ledger, service.delivery, service.records, service.seats, service.current_broker)
         pops = Pops(service.current_settings, service.gate, history)
         dispatch.open(
-            _routes(service, dispatch, websocket, pops),
+            _routes(service, dispatch, websocket, pops) | _feed_routes(service, floor),
             {
                 "/api/pops/": Below("pop", pops.one_pop, ("GET", "DELETE"), "GET, HEAD, DELETE, OPTIONS"),
                 "/api/agents/": Below("agent", pops.one_agent),
@@ -173,6 +183,9 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
             _background(service.delivery.run(), "delivery"),
             _started("mqtt", settings.mqtt.bind, service.broker.start, service.broker.stop),
             _background(service.watch_sweeper(), "broker: watch the sweeper"),
+            _background(cloudsync.run(), "cloudsync"),
+            _background(service.feeds.directory.run(), "cloudsync: mapping"),
+            _background(service.feeds.floor.run(), "cloudsync: floor"),
             _started("http", settings.http.bind, service.http.start, service.http.stop),
         ):
             service.mqtt = Address(*service.broker.address)
@@ -182,6 +195,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
                 service.http.stop_listening()
                 service.delivery.answer_waits()
                 websocket.end_all()
+                floor.end_all()
 
 
 def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Pops) -> dict[str, Route]:
@@ -190,6 +204,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
             "broker": service.broker.running,
             "delivery": service.delivery.live.accepting,
             "ledger": service.ledger.usable,
+            "cloudsync": service.feeds.cloudsync.usable,
         },
         lambda: figures.of_house(
             service.broker, service.delivery, service.ledger, service.gate, service.http, dispatch
@@ -217,6 +232,19 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
         "/healthz": Route("healthz", health.healthz),
         "/readyz": Route("readyz", health.readyz),
         "/metrics": Route("metrics", health.metrics),
+    }
+
+
+def _feed_routes(service: Service, floor: FloorDoors) -> dict[str, Route]:
+    doors = CloudsyncDoors(service.current_settings, service.gate, service.feeds.cloudsync)
+    return {
+        "/api/cloudsync/events": Route("cloudsync_events", doors.events, ("POST",), "POST, OPTIONS"),
+        "/api/stt": Route("stt", doors.stt),
+        "/api/cim": Route("cim", doors.cim),
+        "/api/dq": Route("dq", doors.quality),
+        "/api/restatements": Route("restatements", doors.restatements),
+        "/api/lsm": Route("lsm", floor.snapshot),
+        "/api/lsm/stream": Route("lsm_stream", floor.stream),
     }
 
 
@@ -307,7 +335,7 @@ def run(config_path: Path, data: Path, settings: Settings, *, demo: bool = False
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
             runner.run(serve(config_path, data, settings, demo=demo, announce=announce))
-        except* (CannotStart, Unavailable, UnusableError) as group:
+        except* (CannotStart, InUseError, Unavailable, UnusableError) as group:
             # Raised after the block: raising here would wrap it once more, and Python 3.11.2 does so differently.
             sentences += [str(error) for error in _leaves(group)]
     if sentences:

@@ -28,6 +28,7 @@ def _from(module: str, name: str) -> Callable[[], click.Command]:
         "certs": ("Make certificates for development.", _from("bridge.cli.certs", "certs")),
         "keys": ("Issue, list, revoke, regenerate API keys; rotate the signing key.", _from("bridge.cli.keys", "keys")),
         "tokens": ("Issue, list, revoke tokens of desktops, observers, feeds.", _from("bridge.cli.tokens", "tokens")),
+        "cloudsync": ("Connect a CRM, see what it gives, compute again.", _from("bridge.cli.cloudsync", "cloudsync")),
         "users": ("Add, list, remove users of the Cloud API and of desktops.", _from("bridge.cli.users", "users")),
     },
     context_settings={"help_option_names": ["-h", "--help"]},

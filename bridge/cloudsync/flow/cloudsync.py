@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -41,6 +41,8 @@ _KEPT_EVERY = 600.0
 
 log = logging.getLogger("popbridge.cloudsync")
 
+T = TypeVar("T")
+
 
 class Cloudsync:
     """CloudSync of one data directory; make it with `Cloudsync.open`, and let `run` run beside.
@@ -59,7 +61,7 @@ class Cloudsync:
         self._customers = customers
         self._clock = clock
         self._wake = asyncio.Event()
-        self._trouble = False
+        self._troubles: set[str] = set()
         self._ingest = Ingest(database, last, customers, self.now, self._wake.set)
         self._processor = Processor(database, customers, self.now)
         self._feeds = Feeds(self.now(), self.now)
@@ -199,7 +201,7 @@ class Cloudsync:
     @property
     def usable(self) -> bool:
         """Whether an event would be taken now, and what was taken is processed, as far as is known."""
-        return self._ingest.usable and not self._trouble
+        return self._ingest.usable and not self._troubles
 
     @property
     def counted(self) -> dict[str, int]:
@@ -219,7 +221,8 @@ class Cloudsync:
     async def run(self) -> None:
         """Process, finalise and forget, until cancelled; whatever fails but the disk takes the caller down."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._processing(), name="cloudsync: process")
+            group.create_task(self._folding(), name="cloudsync: fold")
+            group.create_task(self._computing(), name="cloudsync: compute")
             group.create_task(self._looking(), name="cloudsync: coverage and wishes")
             group.create_task(self._forgetting(), name="cloudsync: forget")
 
@@ -268,22 +271,41 @@ class Cloudsync:
         self._feeds.remember(covered, posted)
         await self._processor.take_up()
 
-    async def _processing(self) -> None:
+    async def _folding(self) -> None:
         await self._tell_standing()
         while True:
             self._wake.clear()
-            wait: float | None = _TRIED_AGAIN_AFTER
-            try:
-                wait = await self._processor.turn()
-                self._trouble = False
-            except Unavailable as failure:
-                if not self._trouble:
-                    log.error("nothing can be processed (%s): %s", failure.reason, failure)  # noqa: TRY400 - the disk's
-                self._trouble = True
-            if wait != 0.0:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_TICK if wait is None else min(wait, _TICK)):
-                        await self._wake.wait()
+            more = await self._tried("folded", self._processor.fold())
+            if more is None:
+                await asyncio.sleep(_TRIED_AGAIN_AFTER)
+            elif not more:
+                await _set_within(self._wake, _TICK)
+
+    async def _computing(self) -> None:
+        while True:
+            self._processor.dirty.clear()
+            wait = await self._tried("computed", self._resting())
+            if wait is None:
+                await asyncio.sleep(_TRIED_AGAIN_AFTER)
+            elif wait:
+                # What is dirty and rests is not hurried by more of it.
+                await (asyncio.sleep(wait) if wait < _TICK else _set_within(self._processor.dirty, _TICK))
+
+    async def _resting(self) -> float:
+        wait = await self._processor.compute()
+        return _TICK if wait is None else wait
+
+    async def _tried(self, what: str, work: Awaitable[T]) -> T | None:
+        """Do something that may fail for the disk's sake; None if it did."""
+        try:
+            done = await work
+        except Unavailable as failure:
+            if what not in self._troubles:
+                log.error("nothing can be %s (%s): %s", what, failure.reason, failure)  # noqa: TRY400 - the disk's
+            self._troubles.add(what)
+            return None
+        self._troubles.discard(what)
+        return done
 
     async def _looking(self) -> None:
         saved = moved = 0.0
@@ -311,7 +333,6 @@ class Cloudsync:
             try:
                 await self._processor.tell_standing()
             except Unavailable:
-                self._trouble = True
                 await asyncio.sleep(_TRIED_AGAIN_AFTER)
             else:
                 return
@@ -368,6 +389,12 @@ class Cloudsync:
 def feed_disabled(feed: str) -> errors.Fault:
     """The customer has not selected a feed."""
     return errors.Fault("feed_disabled", f"This customer has not selected {feed} in `cloudsync.feeds`.")
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _none(_: str) -> Sequence[str]:

@@ -110,7 +110,11 @@ def stripped(payload: bytes) -> bytes:
     return _encode({"channel": message.get("channel"), "data": kept})
 
 
-_COUNTED = frozenset(name for table in fields.OF.values() for name in table) - {CONTACT, "SessionKey"}
+# A user's name is no contact's, and no record of a contact has a field of users.
+_COUNTED = frozenset(name for entity, table in fields.OF.items() if entity not in fields.MAPPING for name in table) - {
+    CONTACT,
+    "SessionKey",
+}
 
 
 def _counted(body: Mapping[str, object]) -> dict[str, object]:

@@ -6,7 +6,8 @@ It goes on where the last process stopped, and what it makes depends on the even
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import msgspec
 
@@ -37,6 +38,7 @@ _MOST_QUARTERS = 96
 _RECENT = DAY
 # Seconds of rest per second of computing, so that what is computed again and again leaves room for the rest.
 _REST_NOW, _REST_OLD, _REST_DAYS = 1.0, 4.0, 6.0
+_REST_BEHIND = 8.0  # behind a burst, most rows would change again at once
 
 log = logging.getLogger("popbridge.cloudsync")
 
@@ -69,6 +71,9 @@ class Desk:
         self.views: set[tuple[str, str, str]] = set()
         self.active: dict[str, int] = {}
         self.latest = 0  # the latest fact there is
+        # What is being computed, and what facts touch that are being written: dirty if the process ends now.
+        self.at_work: list[tuple[Stretches, int, int]] = []
+        self.coming: list[tuple[Stretches, int, int]] = []
         self.versions: dict[int, int] = {}  # by day: grows with every change of a row
 
     @property
@@ -95,14 +100,27 @@ class Desk:
         return rows.SAVE_PROGRESS, (
             self.customer,
             self.rolled,
-            _encode(list(self.stt)).decode(),
-            _encode(list(self.cim)).decode(),
+            self._spell_dirty(self.stt),
+            self._spell_dirty(self.cim),
             self.stt_final.through,
             _encode(self.stt_final.held).decode(),
             self.cim_final.through,
             _encode(self.cim_final.held).decode(),
             self._spelled,
         )
+
+    def come(self) -> None:
+        """Make dirty what facts touch that are written now. Earlier, it might be computed without them."""
+        for dirty, start, until in self.coming:
+            dirty.add(start, until)
+        self.coming.clear()
+
+    def _spell_dirty(self, dirty: Stretches) -> str:
+        whole = Stretches(dirty)
+        for of, start, until in (*self.at_work, *self.coming):
+            if of is dirty:
+                whole.add(start, until)
+        return _encode(list(whole)).decode()
 
 
 class Pace:
@@ -112,13 +130,13 @@ class Pace:
         self._rest = rest
         self.due = 0.0
 
-    def took(self, seconds: float, now: float) -> None:
+    def took(self, seconds: float, now: float, *, behind: bool) -> None:
         """Note what it took."""
-        self.due = now + seconds * self._rest
+        self.due = now + seconds * max(self._rest, _REST_BEHIND if behind else 0.0)
 
 
 class Processor:
-    """One task; `turn` does the next thing that is to be done."""
+    """Two tasks: `fold` makes records of events, `compute` rows of their facts."""
 
     def __init__(
         self,
@@ -130,7 +148,11 @@ class Processor:
         self._customers = customers
         self._now = now
         self._next_record = 1
-        self._turning = asyncio.Lock()
+        self._folding = asyncio.Lock()
+        self._computing = asyncio.Lock()
+        self._drained = 0  # everything that was stored by then is folded
+        self.behind = False
+        self.dirty = asyncio.Event()
         self._now_pace = Pace(_REST_NOW)
         self._old_pace = Pace(_REST_OLD)
         self._days_pace = Pace(_REST_DAYS)
@@ -196,18 +218,29 @@ class Processor:
             self._written_down[customer] = (settings.cloudsync, mapping)
         return mapping
 
-    async def turn(self, *, patient: bool = True) -> float | None:
-        """Do the next thing; return how many seconds to wait for the one after, None: until something arrives.
-
-        Without patience nothing rests.
-        """
-        async with self._turning:
+    async def fold(self) -> bool:
+        """Fold what came, as much as fits in one turn; say whether there may be more."""
+        async with self._folding:
+            seen = self._now()
             if await self._process():
-                if self._now_pace.due <= _clock() and any(desk.stt for desk in self.desks.values()):
-                    await self._compute_some(patient=patient)
-                return 0.0
+                self.behind = True
+                self.dirty.set()
+                return True
+            self.behind = False
+            self._drained = seen
             await self._roll()
             await self._follow_mapping()
+            if any(desk.stt or desk.cim for desk in self.desks.values()):
+                self.dirty.set()
+            return False
+
+    async def compute(self, *, patient: bool = True) -> float | None:
+        """Compute some of what is dirty; return how many seconds to rest, None: until something is dirty again.
+
+        It runs beside `fold`, so that what is told of records as they come need not wait. Without patience nothing
+        rests.
+        """
+        async with self._computing:
             wait = await self._compute_some(patient=patient)
             if wait != 0.0:
                 await self._finish()
@@ -215,8 +248,13 @@ class Processor:
 
     async def settle(self) -> None:
         """Do everything that is to be done now."""
-        while await self.turn(patient=False) is not None:
-            pass
+        more = True
+        while more:
+            while await self.fold():
+                pass
+            while await self.compute(patient=False) is not None:
+                pass
+            more = self.behind
 
     # Records
 
@@ -242,8 +280,7 @@ class Processor:
             refolded = await self._refold(customer, keys)
             statements += self._written(customer, refolded)
             told.append((customer, refolded))
-        statements.append((folding.CURSOR, (str(last),)))
-        await self._database.transact(statements)
+        await self._write([self.open_desk(customer) for customer in by_customer], statements, last)
         self.cursor = last
         self.counted["changes"] += len(batch)
         for customer, refolded in told:
@@ -271,9 +308,10 @@ class Processor:
         desk, now = self.open_desk(customer), self._now()
         desk.latest = max(desk.latest, min(refolded.latest, now + _AHEAD))
         earliest, latest = now - now % QUARTER - EARLIEST, now + _LATEST
-        for dirty, touched in ((desk.stt, refolded.stt), (desk.cim, refolded.cim)):
-            for start, until in touched:
-                dirty.add(max(start, earliest), min(until, latest))
+        feeds = self._feeds(customer)
+        for feed, dirty, touched in (("stt", desk.stt, refolded.stt), ("cim", desk.cim, refolded.cim)):
+            for start, until in touched if feed in feeds else ():
+                desk.coming.append((dirty, max(start, earliest), min(until, latest)))
         for number, doubt in refolded.doubts.items():
             before = desk.doubts.pop(number, None)
             if doubt is not None:
@@ -281,15 +319,21 @@ class Processor:
             for one in (before, doubt):
                 if one is not None:
                     desk.changed(max(one.since, earliest), now + QUARTER)
-        return [
-            *folding.save(
-                customer,
-                _array(refolded.records),
-                _encode(refolded.dropped).decode(),
-                _array(refolded.added),
-            ),
-            desk.progress(),
-        ]
+        return folding.save(
+            customer, _array(refolded.records), _encode(refolded.dropped).decode(), _array(refolded.added)
+        )
+
+    async def _write(self, desks: Sequence[Desk], statements: Sequence[Statement], cursor: int | None = None) -> None:
+        """Write what was folded, with what it makes dirty, and how far that is."""
+        moved: list[Statement] = [] if cursor is None else [(folding.CURSOR, (str(cursor),))]
+        try:
+            await self._database.transact([*statements, *(desk.progress() for desk in desks), *moved])
+        except BaseException:
+            for desk in desks:
+                desk.coming.clear()  # it will be folded again
+            raise
+        for desk in desks:
+            desk.come()
 
     def _tell(self, customer: str, refolded: Refolded) -> None:
         now = self._now()
@@ -319,8 +363,11 @@ class Processor:
             elif desk.rolled < current:
                 start = max(desk.rolled, now - EARLIEST)
                 start -= start % QUARTER
-                desk.stt.add(start, current + QUARTER)
-                desk.cim.add(start, current + QUARTER)
+                feeds = self._feeds(desk.customer)
+                if "stt" in feeds:
+                    desk.stt.add(start, current + QUARTER)
+                if "cim" in feeds:
+                    desk.cim.add(start, current + QUARTER)
                 desk.rolled = current
                 await self._database.transact([desk.progress()])
 
@@ -337,7 +384,7 @@ class Processor:
             keys = await self._mentioning(customer, difference)
             for start in range(0, len(keys), _BATCH):
                 refolded = await self._refold(customer, keys[start : start + _BATCH])
-                await self._database.transact(self._written(customer, refolded))
+                await self._write([self.open_desk(customer)], self._written(customer, refolded))
                 self._tell(customer, refolded)
             if difference.limits or difference.days:
                 await self._everything(desk, difference)
@@ -366,7 +413,7 @@ class Processor:
 
     async def recompute(self, customer: str, start: int, until: int) -> None:
         """Mark rows to be computed again."""
-        async with self._turning:
+        async with self._folding:
             desk = self.open_desk(customer)
             begin, end = quarters(start, until)
             desk.stt.add(begin, end)
@@ -377,12 +424,12 @@ class Processor:
         """Fold every record of a customer anew."""
         entity = record = ""
         while True:
-            async with self._turning:
+            async with self._folding:
                 keys = await self._database.own_read(list[Key], folding.ALL_RECORDS, customer, entity, record, _BATCH)
                 if not keys:
                     return
                 refolded = await self._refold(customer, keys)
-                await self._database.transact(self._written(customer, refolded))
+                await self._write([self.open_desk(customer)], self._written(customer, refolded))
                 self._tell(customer, refolded)
                 entity, record = max(keys)
 
@@ -403,7 +450,7 @@ class Processor:
         clock = _clock()
         waits = []
         recent = self._now() - _RECENT
-        for desk in self.desks.values():
+        for desk in list(self.desks.values()):
             feeds = self._feeds(desk.customer)
             if "stt" in feeds and desk.stt:
                 last = desk.stt.last
@@ -423,29 +470,35 @@ class Processor:
         begun = _clock()
         start, until = desk.stt.last or (0, 0)
         start = max(start, until - self._at_once * QUARTER)
-        customer, as_of = desk.customer, self._now()
-        facts = await self._database.own_text(folding.FACTS_IN, customer, start, until)
-        stored = await self._database.own_text(rows.STT_IN, customer, start, until)
-        mapping = desk.mapping or self.mapping(customer)
-        computed = await asyncio.to_thread(
-            computing.compute_stt, facts, stored, start, until, mapping, desk.stt_final, desk.active, as_of
-        )
-        statements: list[Statement] = []
-        if computed.rows:
-            statements += self._changed(desk, "stt", rows.SAVE_STT, computed, as_of)
-            if computed.active:
-                statements.append((rows.SAVE_ACTIVE, (customer, _encode(list(computed.active.items())).decode())))
-            desk.changed(start, until)
-        await self._clean(desk, desk.stt, start, until, statements)
-        for group, since in computed.active.items():
-            desk.active[group] = min(since, desk.active.get(group, since))
+        with _at_work(desk, desk.stt, start, until):
+            computed = await self._compute_quarters(desk, start, until)
         await self._retire(desk, computed)
         took = _clock() - begun
         if took < _QUICK:
             self._at_once = min(_MOST_QUARTERS, self._at_once * 2)
         elif took > _SLOW:
             self._at_once = max(1, self._at_once // 2)
-        pace.took(took, _clock())
+        pace.took(took, _clock(), behind=self.behind)
+
+    async def _compute_quarters(self, desk: Desk, start: int, until: int) -> Computed:
+        customer, as_of = desk.customer, self._now()
+        mapping = desk.mapping or self.mapping(customer)
+        facts = await self._database.own_text(folding.FACTS_IN, customer, start, until)
+        stored = await self._database.own_text(rows.STT_IN, customer, start, until)
+        computed = await asyncio.to_thread(
+            computing.compute_stt, facts, stored, start, until, mapping, desk.stt_final, dict(desk.active), as_of
+        )
+        statements: list[Statement] = []
+        if computed.rows:
+            statements += self._changed(desk, "stt", rows.SAVE_STT, computed, as_of)
+            if computed.active:
+                statements.append((rows.SAVE_ACTIVE, (customer, _encode(list(computed.active.items())).decode())))
+        await self._done(desk, desk.stt, statements)
+        if computed.rows:
+            desk.changed(start, until)
+        for group, since in computed.active.items():
+            desk.active[group] = min(since, desk.active.get(group, since))
+        return computed
 
     async def _retire(self, desk: Desk, computed: Computed) -> None:
         """Find anew since when a group is active whose first row became empty."""
@@ -466,38 +519,39 @@ class Processor:
 
     async def _compute_cim(self, desk: Desk) -> None:
         begun = _clock()
-        customer, as_of = desk.customer, self._now()
+        customer = desk.customer
         mapping = desk.mapping or self.mapping(customer)
         zone = self._zone(customer)
         zones = sorted({zone, *(cim.group_zone(group, mapping, zone) for group in mapping.zone)})
         start, until = desk.cim.last or (0, 0)
         start = max(start, days(until - 1, until, zone)[0].start)
-        dates = sorted({day.date for one in zones for day in days(start, until, one)})
-        for date in dates:
-            on = [day_on(date, one) for one in zones]
-            first, last = min(day.start for day in on), max(day.end for day in on)
-            facts = await self._database.own_text(folding.FACTS_IN, customer, first, last)
-            before = await self._database.own_text(folding.PRESENCES_BEFORE, customer, first)
-            stored = await self._database.own_text(rows.CIM_ON, customer, date)
-            computed = await asyncio.to_thread(
-                computing.compute_cim, _joined(facts, before), stored, on, mapping, zone, desk.cim_final, as_of
-            )
-            if computed.rows:
-                await self._database.transact(self._changed(desk, "cim", rows.SAVE_CIM, computed, as_of))
-                desk.changed(first, last)
-        await self._clean(desk, desk.cim, start, until, ())
-        self._days_pace.took(_clock() - begun, _clock())
+        with _at_work(desk, desk.cim, start, until):
+            for date in sorted({day.date for one in zones for day in days(start, until, one)}):
+                await self._compute_date(desk, date, zones, zone, mapping)
+            await self._done(desk, desk.cim, ())
+        self._days_pace.took(_clock() - begun, _clock(), behind=self.behind)
 
-    async def _clean(
-        self, desk: Desk, dirty: Stretches, start: int, until: int, statements: Sequence[Statement]
-    ) -> None:
+    async def _compute_date(self, desk: Desk, date: str, zones: Sequence[str], zone: str, mapping: Words) -> None:
+        customer, as_of = desk.customer, self._now()
+        on = [day_on(date, one) for one in zones]
+        first, last = min(day.start for day in on), max(day.end for day in on)
+        facts = await self._database.own_text(folding.FACTS_IN, customer, first, last)
+        before = await self._database.own_text(folding.PRESENCES_BEFORE, customer, first)
+        stored = await self._database.own_text(rows.CIM_ON, customer, date)
+        computed = await asyncio.to_thread(
+            computing.compute_cim, _joined(facts, before), stored, on, mapping, zone, desk.cim_final, as_of
+        )
+        if computed.rows:
+            await self._database.transact(self._changed(desk, "cim", rows.SAVE_CIM, computed, as_of))
+            desk.changed(first, last)
+
+    async def _done(self, desk: Desk, dirty: Stretches, statements: Sequence[Statement]) -> None:
         """Write what was computed, together with that it need not be any more."""
-        dirty.drop(start, until)
-        try:
-            await self._database.transact([*statements, desk.progress()])
-        except BaseException:
-            dirty.add(start, until)
-            raise
+        work = desk.at_work
+        desk.at_work = [one for one in work if one[0] is not dirty]
+        progress = desk.progress()
+        desk.at_work = work
+        await self._database.transact([*statements, progress])
 
     def _changed(self, desk: Desk, feed: str, save: str, computed: Computed, as_of: int) -> list[Statement]:
         self.counted["computed"] += 1
@@ -517,7 +571,7 @@ class Processor:
 
     async def _finish(self) -> None:
         """Make final what is over, computed, and not in doubt."""
-        now = self._now()
+        now = self._drained
         for desk in self.desks.values():
             doubts = desk.doubted()
             stt_final = _advanced(desk.stt_final, doubts, desk.stt, (now - STT_FINAL_AFTER) // QUARTER * QUARTER)
@@ -541,6 +595,21 @@ _FIRST_ROW = """
         WHERE customer = ?1 AND channel = '*' AND priority = '*' AND grp = ?2 AND body <> ?3 ORDER BY start LIMIT 1
     ))
 """
+
+
+@contextmanager
+def _at_work(desk: Desk, dirty: Stretches, start: int, until: int) -> Iterator[None]:
+    """Take a stretch out of what is dirty, to compute it; what comes meanwhile makes it dirty again."""
+    work = (dirty, start, until)
+    dirty.drop(start, until)
+    desk.at_work.append(work)
+    try:
+        yield
+    except BaseException:
+        dirty.add(start, until)
+        raise
+    finally:
+        desk.at_work.remove(work)
 
 
 def _advanced(before: Finality, doubts: Doubts, dirty: Stretches, target: int) -> Finality:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
@@ -17,6 +18,8 @@ from bridge.words.cloudsync import Mapping as Words
 from bridge.words.settings import Cloudsync, Crm, Customer
 
 _SAVE_EVERY = 2.0  # seconds
+
+log = logging.getLogger("popbridge.cloudsync")
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class Directory:
         self._desks: dict[str, Correspondence] = {}
         self._running: dict[str, tuple[Crm, asyncio.Task[None]]] = {}
         self._saved: dict[str, tuple[int, list[str]]] = {}
+        self._unsaved: set[str] = set()
         self._reloaded = asyncio.Event()
         self.took: Took = _take_nothing
         self.known: Known = _know_nothing
@@ -144,8 +148,19 @@ class Directory:
             version = (table.version, [] if desk is None else desk.alarms)
             if version != self._saved.get(customer):
                 kept = _Kept(msgspec.Raw(table.keep()), self.standing(customer))
-                _write(_path(self._folder, customer), msgspec.json.encode(kept))
+                try:
+                    _write(_path(self._folder, customer), msgspec.json.encode(kept))
+                except OSError as error:
+                    # What is not written is known all the same, and can be asked again.
+                    self._tell_unsaved(customer, error)
+                    continue
                 self._saved[customer] = version
+                self._unsaved.discard(customer)
+
+    def _tell_unsaved(self, customer: str, error: OSError) -> None:
+        if customer not in self._unsaved:
+            self._unsaved.add(customer)
+            log.warning("the mapping of %s cannot be written: %s", customer, error.strerror)
 
     def _asks(self, customer: str) -> bool:
         settings = self._customers().get(customer)

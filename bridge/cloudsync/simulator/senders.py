@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,16 +72,28 @@ async def by_http(url: str, token: str) -> AsyncIterator[Send]:
         async def send(events: Sequence[Event]) -> None:
             await _post(session, target, b"[" + b",".join(event.payload for event in events) + b"]")
 
-        async with _beating(session, target):
+        async with _beating(lambda: _post(session, target, b"[]")):
             yield send
 
 
 @asynccontextmanager
-async def _beating(session: aiohttp.ClientSession, target: str) -> AsyncIterator[None]:
+async def by_call(accept: Callable[[Sequence[bytes]], Awaitable[object]]) -> AsyncIterator[Send]:
+    """Be a feed inside the bridge's own process: `accept` takes payloads, and none where nothing has happened."""
+    await accept([])
+
+    async def send(events: Sequence[Event]) -> None:
+        await accept([event.payload for event in events])
+
+    async with _beating(lambda: accept([])):
+        yield send
+
+
+@asynccontextmanager
+async def _beating(beat_once: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
             await asyncio.sleep(_HEARTBEAT)
-            await _post(session, target, b"[]")
+            await beat_once()
 
     task = asyncio.create_task(beat(), name="heartbeats of the simulated feed")
     try:

@@ -36,7 +36,7 @@ class Doors:
         self.tokens = tokens
         self.house = house
 
-    async def get(self, path: str, role: str = "observer", headers: dict[str, str] | None = None, **asked: str) -> Told:
+    async def get(self, path: str, role: str = "observer", headers: Any = None, **asked: str) -> Told:
         given = {"Authorization": f"Bearer {self.tokens[role]}"} | (headers or {})
         query = {"from" if name == "start" else "to" if name == "until" else name: asked[name] for name in asked}
         async with self.http.get(path, params=query, headers=given) as response:

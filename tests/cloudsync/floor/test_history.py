@@ -8,6 +8,7 @@ from bridge.cloudsync.floor import sse
 from bridge.cloudsync.floor.dues import Dues
 from bridge.cloudsync.floor.history import History
 from bridge.cloudsync.floor.lag import Lag
+from bridge.words import topics
 
 
 def everything_after(history: History, seq: int) -> list[bytes] | None:
@@ -90,3 +91,7 @@ def test_an_event_is_spelled_as_the_standard_says() -> None:
 )
 def test_a_last_event_id_that_we_did_not_give_counts_as_none(header: str | None, seq: int | None) -> None:
     assert sse.last_seen(header) == seq
+
+
+def test_an_id_is_one_level_of_the_topic() -> None:
+    assert topics.live("acme", "queues", "a/b+") == "LIVE/acme/queues/a%2Fb%2B"

@@ -72,9 +72,8 @@ async def test_erasing_what_is_no_id_says_so(data: Path, clock: Clock) -> None:
             {"event": {"replayId": 1}, "sobject": {"Id": "500000000000001", "Status": "New"}},
         ),
         (
-            b'{"channel": "/data/X", "data": {"payload": {"ChangeEventHeader": {"a": 1}, "Priority": "High",'
-            + b' "Status": {"diff": "J"}, "Name": {"First": "J"}}}}',
-            {"channel": "/data/X", "data": {"payload": {"ChangeEventHeader": {"a": 1}, "Priority": "High"}}},
+            b'{"channel": "/d", "data": {"payload": {"ChangeEventHeader": {}, "Status": {"diff": 1}, "Name": "J"}}}',
+            {"channel": "/d", "data": {"payload": {"ChangeEventHeader": {}}}},
         ),
         (
             b'{"payload": {"ChangeEventHeader": {"a": 1}, "ContactId": "x", "Email": "j"}}',

@@ -32,6 +32,23 @@ async def test_a_permutation_with_a_third_of_duplicates_gives_the_same_tables(tm
     assert await tables(tmp_path / "mixed", seed, pieces) == ordered
 
 
+async def test_events_that_come_while_rows_are_computed_give_the_same_tables(tmp_path: Path) -> None:
+    seed = 6
+    mapping, events = simulated(seed)
+    ordered = await tables(tmp_path / "ordered", seed, [events])
+    mixed = shuffled(events, seed)
+    async with (
+        opened(tmp_path / "running", Clock(ms(NOW)), SETTINGS, mapping) as house,
+        asyncio.TaskGroup() as group,
+    ):
+        running = group.create_task(house.cloudsync.run())
+        for start in range(0, len(mixed), 25):
+            await house.post(*mixed[start : start + 25])
+        await house.cloudsync.settle()
+        running.cancel()
+        assert await house.table(START, UNTIL) == ordered
+
+
 async def test_a_day_sent_twice_over_itself_changes_nothing_the_second_time(tmp_path: Path) -> None:
     mapping, events = simulated(4)
     async with opened(tmp_path, Clock(ms(NOW)), SETTINGS, mapping) as house:

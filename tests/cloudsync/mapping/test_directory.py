@@ -189,6 +189,25 @@ async def test_what_cannot_be_stored_is_asked_for_again(house: House, centre: Ce
     assert house.taken[0].record == ticket
 
 
+async def test_a_file_that_cannot_be_written_stops_nothing(
+    house: House, folder: Path, centre: Centre, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.directory.ids_wanted("acme", [f"user:{NOBODY}"])
+    house.directory.ids_wanted("plain", [f"user:{NOBODY}"])
+    (folder / "cloudsync-mapping-acme.json").mkdir()
+    try:
+        house.directory.save()
+        house.directory.save()
+    finally:
+        (folder / "cloudsync-mapping-acme.json").rmdir()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the mapping of acme cannot be written: Is a directory"
+    ]
+    assert directory.standing(folder, "plain")
+    house.directory.save()
+    assert directory.standing(folder, "acme")
+
+
 async def test_a_customer_without_a_crm_asks_nobody(house: House, crm: Endpoints) -> None:
     async with house.running() as running:
         running.ids_wanted("plain", [f"user:{NOBODY}"])

@@ -3,7 +3,7 @@ import datetime as dt
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -107,3 +107,14 @@ async def test_over_http_events_go_as_arrays_with_the_token(events: list[Event])
     with pytest.raises(CannotSendError, match="no bridge"):
         async with senders.by_http(f"http://{host}:{port}", "secret"):
             pass
+
+
+async def test_inside_the_process_payloads_are_handed_over(events: list[Event]) -> None:
+    taken: list[list[bytes]] = []
+
+    async def accept(payloads: Sequence[bytes]) -> None:
+        taken.append(list(payloads))
+
+    async with senders.by_call(accept) as send:
+        await send(events[:3])
+    assert taken == [[], [event.payload for event in events[:3]]]
