@@ -1,15 +1,18 @@
 """Seeded: what the demo has beside a plain bridge: credentials kept across runs, and lines that work as printed."""
 
+import datetime as dt
 import json
 import os
 import secrets
 import shlex
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
 import msgspec
 
+from bridge import simulated
 from bridge.credentials.refusals import Refused, UserExistsError
 from bridge.service import Service
 from bridge.words.principal import Role
@@ -29,10 +32,12 @@ class _Kept(msgspec.Struct):
     observer: str = ""
     desktops: dict[str, str] = {}
     passwords: dict[str, str] = {}
+    simulated: bool = False
 
 
-async def announce(service: Service, data: Path) -> Iterable[str]:
-    """Make sure that the demo's credentials and users exist, and give the lines to print."""
+@asynccontextmanager
+async def beside(service: Service, data: Path, *, simulator: bool) -> AsyncIterator[Iterable[str]]:
+    """See that the demo's credentials and users exist; give the lines to print; let the simulated CloudSync run."""
     path = data / "demo.json"
     kept = _read(path)
     kept.key = await _token(service, kept.key, Role.KEY)
@@ -43,8 +48,15 @@ async def announce(service: Service, data: Path) -> Iterable[str]:
         if user not in kept.passwords:
             kept.passwords[user] = secrets.token_urlsafe(12)
             await _user(service, user, kept.passwords[user])
+    # The first start plays yesterday too, so that there is a whole day to look at.
+    today = dt.datetime.fromtimestamp(service.now(), dt.UTC).date()
+    since = today if kept.simulated else today - dt.timedelta(days=1)
+    kept.simulated = kept.simulated or simulator
     _write(path, kept)
-    return _lines(service, kept)
+    async with AsyncExitStack() as stack:
+        if simulator:
+            await stack.enter_async_context(simulated.running(service, data, CUSTOMER, since=since))
+        yield _lines(service, kept, simulator=simulator)
 
 
 async def _token(service: Service, kept: str, role: Role, agent: str | None = None) -> str:
@@ -82,7 +94,7 @@ def _write(path: Path, kept: _Kept) -> None:
     draft.replace(path)
 
 
-def _lines(service: Service, kept: _Kept) -> Iterable[str]:
+def _lines(service: Service, kept: _Kept, *, simulator: bool) -> Iterable[str]:
     http, mqtt = service.http.address, service.mqtt
     base = f"http://{http}/api/sendmessage"
     answered = {"agentid": "1001", "event": "On Answer", "caller": "+15551234567", "jwt": kept.key}
@@ -113,6 +125,14 @@ def _lines(service: Service, kept: _Kept) -> Iterable[str]:
             f"agent-client listen --server mqtt://{mqtt} --customer {CUSTOMER} --agent {agent} "
             f"--token {kept.desktops[agent]}"
         )
+    if simulator:
+        day = dt.datetime.fromtimestamp(service.now(), dt.UTC).date() - dt.timedelta(days=1)
+        bearer = f"-H 'Authorization: Bearer {kept.observer}'"
+        yield "# See the simulated contact centre: its floor now, a day's quarter hours, a day of its agents (as CSV)"
+        yield f"curl -sS {bearer} http://{http}/api/lsm"
+        span = f"from={day}T00:00:00Z&to={day + dt.timedelta(days=1)}T00:00:00Z"
+        yield f"curl -sS {bearer} 'http://{http}/api/stt?{span}'"
+        yield f"curl -sS {bearer} -H 'Accept: text/csv' 'http://{http}/api/cim?date={day}'"
     yield "# Get a desktop token as a person does, by user name and password"
     yield f"curl -sS -X POST -u 1001:{kept.passwords['1001']} http://{http}/api/desktop/token"
     for user, password in kept.passwords.items():

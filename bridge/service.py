@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class Service:
 
     def __init__(self, config_path: Path, settings: Settings) -> None:
         self._config_path = config_path
+        self._amended: Callable[[Settings], Settings] = lambda settings: settings
         self.settings = settings
         self.credentials: Credentials
         self.gate: Gate
@@ -88,7 +89,7 @@ class Service:
         for name in ("http", "mqtt", "delivery", "ledger", "cloud"):
             if getattr(fresh, name) != getattr(self.settings, name):
                 log.warning("changes under `%s` count from the next start on", name)
-        self.settings = fresh
+        self.settings = self._amended(fresh)
         self.feeds.directory.reload()
         logs.start(fresh.log)
         log.info("broker.yaml was read again")
@@ -98,6 +99,12 @@ class Service:
                     listener.reload()
         except CertificateError as error:
             log.error("the certificate stays as it was: %s", error)  # noqa: TRY400 - the same
+
+    def amend(self, amended: Callable[[Settings], Settings]) -> None:
+        """Change the settings, now and whenever broker.yaml is read again."""
+        self._amended = amended
+        self.settings = amended(self.settings)
+        self.feeds.directory.reload()
 
     def current_settings(self) -> Settings:
         """Give broker.yaml as it is now."""
@@ -273,17 +280,19 @@ async def _background(work: Coroutine[Any, Any, None], name: str) -> AsyncIterat
             task.cancel()
 
 
-Announce = Callable[[Service], Awaitable[Iterable[str]]]
+Beside = Callable[[Service], AbstractAsyncContextManager[Iterable[str]]]
+"""What runs beside the bridge while it is up; gives lines to print before the ready line."""
 
 
-async def _nothing(_: Service) -> Iterable[str]:
-    return ()
+@asynccontextmanager
+async def _nothing(_: Service) -> AsyncIterator[Iterable[str]]:
+    yield ()
 
 
 async def serve(
-    config_path: Path, data: Path, settings: Settings, *, demo: bool = False, announce: Announce = _nothing
+    config_path: Path, data: Path, settings: Settings, *, demo: bool = False, beside: Beside = _nothing
 ) -> None:
-    """Run until SIGTERM or SIGINT; `announce` gives lines to print before the ready line."""
+    """Run until SIGTERM or SIGINT."""
     logs.start(settings.log)
     fit = descriptors.raise_limit()
     ended = asyncio.Event()
@@ -298,12 +307,13 @@ async def serve(
         log.info(
             "%d files may be open: about %d agents fit", fit, max(0, min(fit - 200, settings.mqtt.max_connections))
         )
-        for line in await announce(service):
-            print(line)  # noqa: T201 - what the caller asked to be told
-        _settle_memory()
-        print(f"popbridge ready http={service.http.address} mqtt={service.mqtt}", flush=True)  # noqa: T201
-        await ended.wait()
-        log.info("stopping")
+        async with beside(service) as lines:
+            for line in lines:
+                print(line)  # noqa: T201 - what the caller asked to be told
+            _settle_memory()
+            print(f"popbridge ready http={service.http.address} mqtt={service.mqtt}", flush=True)  # noqa: T201
+            await ended.wait()
+            log.info("stopping")
 
 
 def _settle_memory() -> None:
@@ -324,7 +334,7 @@ def _on_signal(loop: asyncio.AbstractEventLoop, number: int, action: Callable[[]
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(action))
 
 
-def run(config_path: Path, data: Path, settings: Settings, *, demo: bool = False, announce: Announce = _nothing) -> int:
+def run(config_path: Path, data: Path, settings: Settings, *, demo: bool = False, beside: Beside = _nothing) -> int:
     """Run the bridge in this process; return its exit code."""
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None
     if sys.platform != "win32":
@@ -334,7 +344,7 @@ def run(config_path: Path, data: Path, settings: Settings, *, demo: bool = False
     sentences: list[str] = []
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         try:
-            runner.run(serve(config_path, data, settings, demo=demo, announce=announce))
+            runner.run(serve(config_path, data, settings, demo=demo, beside=beside))
         except* (CannotStart, InUseError, Unavailable, UnusableError) as group:
             # Raised after the block: raising here would wrap it once more, and Python 3.11.2 does so differently.
             sentences += [str(error) for error in _leaves(group)]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 @click.pass_obj
 def demo(house: House, http: str | None, mqtt: str | None, *, simulator: bool) -> None:
     """Run the bridge with the customer acme, agents 1001 and 1002, and print commands that work as printed."""
-    del simulator
     settings = _settings(house, http, mqtt)
 
     from bridge import seeded, service  # noqa: PLC0415 - `--help` must not pay for the whole house
@@ -30,7 +29,7 @@ def demo(house: House, http: str | None, mqtt: str | None, *, simulator: bool) -
                 house.data,
                 settings,
                 demo=True,
-                announce=lambda running: seeded.announce(running, house.data),
+                beside=lambda running: seeded.beside(running, house.data, simulator=simulator),
             )
         )
     except service.CannotStart as error:

@@ -56,20 +56,24 @@ async def measure(times: float, groups: int) -> None:
             for start in range(0, len(events), REQUEST):
                 await cloudsync.accept("acme", events[start : start + REQUEST])
             took = time.perf_counter() - begun
-            print(f"accepted   {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s")
+            say(f"accepted   {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s")
             begun = time.perf_counter()
             await cloudsync.settle()
             took = time.perf_counter() - begun
             rows = cloudsync.counted["rows"]
-            print(f"processed  {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s, {rows:,} rows")
+            say(f"processed  {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s, {rows:,} rows")
             question = SttQuestion(start=START, until=START + 86_400_000)
             await _ask(cloudsync, "stt, each group", question)
             await _ask(cloudsync, "stt, all groups", SttQuestion(start=START, until=START + 86_400_000, group="*"))
             date = DAY.isoformat()
             await _ask(cloudsync, "cim, each agent", CimQuestion(first=date, last=date, dates=(date,)))
-            file = sum(file.stat().st_size for file in Path(folder).glob("cloudsync.db*"))
+            file = await asyncio.to_thread(_size, Path(folder))
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(f"on disk {file / 1e6:,.0f} MB, memory at most {peak / 1e3:,.0f} MB")
+            say(f"on disk {file / 1e6:,.0f} MB, memory at most {peak / 1e3:,.0f} MB")
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.glob("cloudsync.db*"))
 
 
 async def _ask(cloudsync: Cloudsync, what: str, question: SttQuestion | CimQuestion) -> None:
@@ -85,10 +89,15 @@ async def _ask(cloudsync: Cloudsync, what: str, question: SttQuestion | CimQuest
         body = ",".join(row for day in parts for row in day).encode()
         times.append(time.perf_counter() - begun)
         rows, size = sum(map(len, parts)), len(body)
-    print(
+    say(
         f"{what:<18} {rows:>6,} rows, {size / 1e6:5.1f} MB: median {statistics.median(times) * 1e3:6.1f} ms, "
         f"best {min(times) * 1e3:6.1f} ms"
     )
+
+
+def say(line: str) -> None:
+    """Print a line."""
+    print(line, flush=True)  # noqa: T201 - that is what it is for
 
 
 def main() -> None:
@@ -97,7 +106,7 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=25.0, help="how many usual days' events (11,000 each)")
     parser.add_argument("--groups", type=int, default=50)
     given = parser.parse_args()
-    print(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {sys.platform}")
+    say(f"{platform.python_implementation()} {platform.python_version()}, {platform.machine()}, {sys.platform}")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(measure(given.times, given.groups))
 

@@ -157,8 +157,8 @@ class Cloudsync:
         return len(gone)
 
     async def known(self, customer: str, entity: str) -> list[str]:
-        """List the records of an entity that are there, as far as is known. Raises Unavailable."""
-        return [record for record, _ in await self._processor.unseen(customer, entity, ())]
+        """List the records of an entity of which something still lasts. Raises Unavailable."""
+        return await self._processor.lasting(customer, entity)
 
     # Numbers
 

@@ -443,6 +443,10 @@ class Processor:
         there = await self._database.own_read(list[str], folding.OF_ENTITY, customer, entity) or []
         return [(record, since) for record in there if record not in seen]
 
+    async def lasting(self, customer: str, entity: str) -> list[str]:
+        """List the records of an entity of which something still lasts."""
+        return await self._database.own_read(list[str], folding.LASTING, customer, entity) or []
+
     # Rows
 
     async def _compute_some(self, *, patient: bool) -> float | None:

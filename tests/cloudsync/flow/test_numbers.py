@@ -235,6 +235,7 @@ async def test_after_an_overflow_records_that_are_not_found_are_deleted(house: H
     await house.settled(created(1, at), created(2, at), overflow)
     assert ("SupportTicket", "") in wanted
     assert not (await house.row("2026-11-10T14:00:00Z", "*"))["complete"]
+    assert sorted(await house.cloudsync.known("acme", "SupportTicket")) == [record(1), record(2)]
     assert await house.cloudsync.reconciled("acme", "SupportTicket", [], clock.at) == 2
     await house.cloudsync.settle()
     row = await house.row("2026-11-10T14:00:00Z")
