@@ -11,7 +11,7 @@ HOUSE = Path(__file__).parents[1]
 FILES = sorted([*(HOUSE / "bridge").rglob("*.py"), *(HOUSE / "agent_client").rglob("*.py")])
 
 LAYERS = (
-    ("words", ("bridge", "bridge.words")),
+    ("words", ("bridge", "bridge.cloudsync", "bridge.words")),
     (
         "rules",
         (
@@ -19,6 +19,10 @@ LAYERS = (
             "bridge.broker.line",
             "bridge.broker.port",  # the port's words: Protocols and Structs
             "bridge.cloud",
+            "bridge.cloudsync.events",
+            "bridge.cloudsync.floor",
+            "bridge.cloudsync.numbers",
+            "bridge.cloudsync.records",
             "bridge.connect",
             "bridge.delivery.lifecycle",
             "bridge.records",
@@ -29,18 +33,33 @@ LAYERS = (
         (
             "bridge.broker",
             "bridge.certificates",
+            "bridge.cloudsync.simulator",  # a CRM outside of the house, for trying and testing
+            "bridge.cloudsync.store",
             "bridge.config",
             "bridge.credentials",
+            "bridge.crm",
             "bridge.ledger",
         ),
     ),
-    ("flows", ("bridge.delivery", "bridge.gate")),
+    (
+        "flows",
+        (
+            "bridge.cloudsync.floor.live",
+            "bridge.cloudsync.floor.today",
+            "bridge.cloudsync.flow",
+            "bridge.cloudsync.mapping",
+            "bridge.delivery",
+            "bridge.gate",
+        ),
+    ),
     ("doors", ("bridge.http", "bridge.cli")),
     (
         "wiring",
         (
             "bridge.service",
             "bridge.seeded",
+            "bridge.simulated",
+            "bridge.feeds",
             "bridge.figures",
             "bridge.logs",
             "bridge.descriptors",
@@ -48,7 +67,11 @@ LAYERS = (
         ),
     ),
 )
+HALLS = {"bridge", "bridge.cloudsync"}  # they have rooms, and nothing of their own
 ROOMS = {room: rank for rank, (_, rooms) in enumerate(LAYERS) for room in rooms}
+
+# Whoever is here plays the world outside; nothing else of the house may lean on it.
+PLAYERS = {"bridge.cli.simulate", "bridge.simulated"}
 
 # The commands that run the bridge are where a process begins: they start the wiring, inside the command's function.
 BEGIN = {("bridge.cli.serve", "bridge.service"), ("bridge.cli.demo", "bridge.service")}
@@ -72,19 +95,23 @@ IMPURE = {
 }
 WIRE_WORDS = {"bridge.words.pop", "bridge.words.topics"}
 
+# The simulated CRM answers by HTTP, checks the bridge's assertion, and publishes by a library that is not the bridge's.
+OUTSIDE = ("bridge.cloudsync.simulator.endpoints", "bridge.cloudsync.simulator.senders")
+
 PLACES = {
-    "aiohttp": ("bridge.http",),
-    "aiosqlite": ("bridge.credentials.database", "bridge.ledger.database"),
+    "aiohttp": ("bridge.http", "bridge.crm.client", *OUTSIDE),
+    "aiosqlite": ("bridge.credentials.database", "bridge.ledger.database", "bridge.cloudsync.store.database"),
     "amqtt": ("bridge.broker",),
     "argon2": ("bridge.credentials.passwords",),
     "click": ("bridge.cli", "agent_client.cli"),
-    "cryptography": ("bridge.certificates", "bridge.credentials"),
-    "jwt": ("bridge.credentials.tokens",),
+    "cryptography": ("bridge.certificates", "bridge.credentials", "bridge.crm", *OUTSIDE),
+    "jwt": ("bridge.credentials.tokens", "bridge.crm.assertion", *OUTSIDE),
     "msgspec": ("bridge", "agent_client"),
-    "paho": ("agent_client.connection",),
+    "paho": ("agent_client.connection", *OUTSIDE),
     "prometheus_client": ("bridge.http.health",),
     "uvloop": ("bridge.service",),
     "yaml": ("bridge.config",),
+    "yarl": ("bridge.crm.client",),
 }
 
 
@@ -110,7 +137,7 @@ def imports_of(module: str) -> Iterator[str]:
 def room_of(module: str) -> str:
     """Find the room a module is in: the longest name in the table that it is, or is below; "" if there is none."""
     room = module
-    while room not in ROOMS or (room == "bridge" and module != "bridge"):
+    while room not in ROOMS or (room in HALLS and module != room):
         room = room.rpartition(".")[0]
         if not room:
             return ""
@@ -144,6 +171,13 @@ def test_words_and_rules_hold_no_await_no_clock_and_no_io(module: str) -> None:
         assert not {name.partition(".")[0] for name in imports_of(module)} & IMPURE
         awaiting = ast.Await | ast.AsyncFunctionDef | ast.AsyncFor | ast.AsyncWith
         assert not [node for node in ast.walk(MODULES[module]) if isinstance(node, awaiting)]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if is_within(name, "bridge")])
+def test_only_who_plays_the_world_outside_knows_the_simulator(module: str) -> None:
+    simulator = "bridge.cloudsync.simulator"
+    if module not in PLAYERS and not is_within(module, simulator):
+        assert not [name for name in imports_of(module) if is_within(name, simulator)]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,15 @@ customers:
       enabled: true
       campaigns:
         Inbound Support: {external: true, fields: {Contact Name: contact_name}}
+    cloudsync:
+      feeds: [lsm, stt, cim]
+      entities: [SupportTicket, ChatSession]
+      statuses: {SupportTicket: {New: open}}
   hurried: {rate_limit: 1}
   without: {}
 """
 PASSWORD = "a good password"
+GROUP = "00G000000000001AAA"
 OPERATION = {"get", "post", "delete"}
 
 
@@ -72,13 +78,13 @@ class Documents:
         described = self.operation(answer.method, answer.url.raw_path)["responses"]
         assert str(answer.status) in described, await answer.text()
         response = described[str(answer.status)]
-        if answer.status == 204:
+        if answer.status in {204, 304}:
             return None
         assert answer.content_type in response["content"]
         schema = response["content"][answer.content_type]["schema"]
         said = await answer.json(content_type=None) if "json" in answer.content_type else await answer.text()
         validator(self.openapi, schema).validate(said)
-        for field in ("Retry-After", "WWW-Authenticate", "Preference-Applied", "Idempotent-Replayed"):
+        for field in ("Retry-After", "WWW-Authenticate", "Preference-Applied", "Idempotent-Replayed", "ETag"):
             assert field not in answer.headers or field in response.get("headers", {}), field
         return said
 
@@ -129,6 +135,7 @@ def secret(described: Bridge) -> dict[str, str]:
         "key": described.key("acme"),
         "hurried": described.key("hurried"),
         **{role: described.token(role, "acme") for role in ("observer", "admin", "feed")},
+        **{f"{role} without": described.token(role, "without") for role in ("observer", "feed")},
     }
 
 
@@ -190,7 +197,9 @@ async def test_every_schema_is_one_and_no_reference_dangles(doors: Doors) -> Non
             inside = document
             for part in found.split("/"):
                 inside = inside[part]
-        assert '"null"' not in json.dumps(document)
+        # Rows and the live floor have every member, always; elsewhere what does not apply is absent.
+        for name, schema in document["components"]["schemas"].items():
+            assert '"null"' not in json.dumps(schema) or re.fullmatch("Live.*|SttRow|CimRow", name), name
 
 
 async def test_operation_ids_are_unique(doors: Doors) -> None:
@@ -296,6 +305,109 @@ async def test_who_reads_is_answered_as_described(doors: Doors, secret: dict[str
         await doors("GET", path, 403, headers=key)
 
 
+def ticket(number: int, at: datetime) -> dict[str, Any]:
+    """Make the event of a ticket's creation."""
+    fields = {"Status": "New", "Origin": "Web", "Priority": "High", "CreatedDate": at.isoformat(), "GroupId": GROUP}
+    return created("SupportTicket", f"5000000000{number:05}", at, fields)
+
+
+def chat(number: int, at: datetime) -> dict[str, Any]:
+    """Make the event of a chat that begins to wait."""
+    fields = {"Status": "Waiting", "GroupId": GROUP, "RequestTime": at.isoformat(), "ChannelType": "Chat"}
+    return created("ChatSession", f"5700000000{number:05}", at, fields)
+
+
+def created(entity: str, record: str, at: datetime, fields: dict[str, str]) -> dict[str, Any]:
+    header = {
+        "entityName": entity,
+        "recordIds": [record],
+        "changeType": "CREATE",
+        "transactionKey": f"the creation of {record}",
+        "sequenceNumber": 1,
+        "commitTimestamp": int(at.timestamp() * 1000),
+        "commitNumber": 1,
+        "changedFields": [],
+    }
+    data = {"event": {"replayId": 1}, "payload": {"ChangeEventHeader": header, **fields}}
+    return {"channel": f"/data/{entity}ChangeEvent", "data": data}
+
+
+async def test_the_door_of_events_answers_as_described(doors: Doors, secret: dict[str, str]) -> None:
+    path, feed = "/api/cloudsync/events", bearer(secret["feed"])
+    now = datetime.now(UTC)
+    said = await doors("POST", path, 200, json=ticket(1, now), headers=feed)
+    assert (said["accepted"], said["duplicates"]) == (1, 0)
+    again = await doors("POST", path, 200, json=[ticket(1, now), {"a": 1}], headers=feed)
+    assert (again["duplicates"], again["quarantined"]) == (1, 1)
+    await doors("POST", path, 200, data=b"[]", headers=feed)
+    await doors("POST", path, 400, data=b"{", headers=feed)
+    await doors("POST", path, 401, data=b"[]")
+    await doors("POST", path, 403, data=b"[]", headers=bearer(secret["observer"]))
+    await doors("POST", path, 404, data=b"[]", headers=bearer(secret["feed without"]))
+    assert (await doors("POST", path, 413, json=[{}] * 10_001, headers=feed))["limit"] == 10_000
+    await doors("POST", path, 415, data=b"[]", headers=feed | {"Content-Encoding": "gzip"})
+
+
+async def test_who_reads_numbers_is_answered_as_described(doors: Doors, secret: dict[str, str]) -> None:
+    observer, feed = bearer(secret["observer"]), bearer(secret["feed"])
+    quarter = timedelta(minutes=15)
+    start = datetime.fromtimestamp(datetime.now(UTC).timestamp() // 900 * 900, UTC) - 12 * quarter
+    asked = {"from": start.isoformat(), "to": (start + quarter).isoformat(), "group": GROUP}
+    for count in (1, 2):
+        await doors("POST", "/api/cloudsync/events", 200, json=ticket(10 + count, start), headers=feed)
+        counted: list[int] = []
+        async with asyncio.timeout(WITHIN):
+            while counted != [count]:
+                told = await doors("GET", "/api/stt", 200, params=asked, headers=observer)
+                counted = [row["created"] for row in told["rows"]]
+    changes: list[Any] = []
+    async with asyncio.timeout(WITHIN):
+        while [1, 2] not in changes:
+            listed = await doors("GET", "/api/restatements?limit=500&feed=stt", 200, headers=observer)
+            changes = [item["changes"].get("created") for item in listed["items"] if item["group"] == GROUP]
+    day = {"date": start.date().isoformat(), "agent": "*", "group": "*"}
+    assert (await doors("GET", "/api/cim", 200, params=day, headers=observer))["rows"]
+    for path, query in (("/api/stt", asked), ("/api/cim", day)):
+        assert "group_name" in await doors("GET", path, 200, params=query, headers=observer | {"Accept": "text/csv"})
+        async with doors.session.get(path, params=query, headers=observer) as answer:
+            tag = {"If-None-Match": answer.headers["ETag"]}
+        await doors("GET", path, 304, params=query, headers=observer | tag)
+        await doors("GET", path, 400, params=query | {"changed_since": "yesterday"}, headers=observer)
+        await doors("GET", path, 404, params=query, headers=bearer(secret["observer without"]))
+    quality = await doors("GET", "/api/dq", 200, headers=observer)
+    assert quality["coverage"]["feed_up"] is True
+    await doors("GET", "/api/restatements?cursor=none", 400, headers=observer)
+    for path in ("/api/stt", "/api/cim", "/api/dq", "/api/restatements"):
+        await doors("GET", path, 401)
+        await doors("GET", path, 403, headers=feed)
+
+
+async def test_the_live_floor_is_answered_as_described(doors: Doors, secret: dict[str, str]) -> None:
+    observer = bearer(secret["observer"])
+    assert (await doors("GET", "/api/lsm", 200, headers=observer))["seq"]
+    for path in ("/api/lsm", "/api/lsm/stream"):
+        await doors("GET", f"{path}?group=1", 400, headers=observer)
+        await doors("GET", path, 401)
+        await doors("GET", path, 403, headers=bearer(secret["feed"]))
+        await doors("GET", path, 404, headers=bearer(secret["observer without"]))
+    described = doors.documents.operation("GET", "/api/lsm/stream")["responses"]["200"]
+    names = dict(re.findall(r"`(\w+)` \((\w+)\)", described["description"]))
+    missing = set(names)
+    async with doors.session.get("/api/lsm/stream", headers=observer) as stream, asyncio.timeout(WITHIN):
+        assert stream.content_type in described["content"]
+        await doors(
+            "POST", "/api/cloudsync/events", 200, json=chat(1, datetime.now(UTC)), headers=bearer(secret["feed"])
+        )
+        while missing:
+            line = (await stream.content.readline()).decode()
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ").strip()
+            elif line.startswith("data: "):
+                schema = {"$ref": f"#/components/schemas/{names[name]}"}
+                validator(doors.documents.openapi, schema).validate(json.loads(line.removeprefix("data: ")))
+                missing.discard(name)
+
+
 async def test_a_desktop_token_is_answered_as_described(doors: Doors, secret: dict[str, str]) -> None:
     path = "/api/desktop/token"
     await doors("POST", path, 200, headers={"Authorization": basic("ada@example.com", PASSWORD)})
@@ -359,7 +471,45 @@ async def test_every_topic_is_described(doors: Doors) -> None:
             spelled |= {function("{CustomerID}", "{AgentId}", "{CtiId}") for name in names if name == "ctiid"}
             spelled |= {function("{CustomerID}", "{AgentId}", "{CrmId}") for name in names if name == "crmid"}
     assert len(spelled) == 7
-    assert addresses == spelled
+    assert addresses == spelled | {topics.live("{CustomerID}", "{Kind}", "{Item}"), *told_by_cloudsync()}
+
+
+def told_by_cloudsync() -> set[str]:
+    """List the topics on which CloudSync talks, with what stands in place of a name."""
+    under = "CLOUDSYNC/{CustomerID}"
+    return {
+        f"{under}/data/{{Entity}}ChangeEvent",
+        f"{under}/topic/{{PushTopicName}}",
+        f"{under}/user/{{Mapped}}ChangeEvent",
+        f"{under}/feed",
+    }
+
+
+async def test_what_cloudsync_and_the_live_floor_say_on_the_topics_is_described(
+    doors: Doors, secret: dict[str, str]
+) -> None:
+    filters = [("LIVE/acme/#", 1), ("CLOUDSYNC/acme/#", 1)]
+    async with (
+        mqtt(doors.bridge, "acme", secret["observer"], *filters) as client,
+        mqtt(doors.bridge, "acme", secret["feed"]) as feed,
+        asyncio.timeout(WITHIN),
+    ):
+        observer = Observer(client, doors.documents.asyncapi)
+        event = json.dumps(chat(2, datetime.now(UTC))).encode()
+        await feed.publish("CLOUDSYNC/acme/feed", b'{"state": "up", "at": "2026-01-31T12:00:00Z"}', qos=1)
+        await observer.until("cloudsync_feed", "FeedState")
+        await feed.publish("CLOUDSYNC/acme/data/ChatSessionChangeEvent", event, qos=1)
+        await observer.until("cloudsync_data", "Event")
+        while (await observer.until("live", "LiveChangeTold"))["kind"] != "sessions":
+            pass
+    mapped = {
+        "ChangeEventHeader": {"entityName": "Group", "recordIds": [GROUP], "changeType": "UPDATE"},
+        "Name": "Billing",
+    }
+    assert observer.kinds("CLOUDSYNC/acme/user/GroupChangeEvent", {"payload": mapped})["cloudsync_user"] == ["Event"]
+    pushed = {"event": {"replayId": 13, "type": "updated"}, "sobject": {"Id": "570000000000001"}}
+    told = {"channel": "/topic/LiveChats", "data": pushed}
+    assert observer.kinds("CLOUDSYNC/acme/topic/LiveChats", told)["cloudsync_topic"] == ["Event"]
 
 
 async def test_what_is_said_on_the_topics_is_described(doors: Doors, secret: dict[str, str], id_token: str) -> None:

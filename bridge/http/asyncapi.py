@@ -7,7 +7,7 @@ import msgspec
 from bridge import __version__
 from bridge.broker.core.presence import Presence
 from bridge.delivery.desks import Gone, Moved, Told
-from bridge.http.schemas import Schema, components, ref
+from bridge.http.schemas import Schema, components, live, ref
 from bridge.words import topics
 from bridge.words.pop import Pop
 
@@ -17,6 +17,11 @@ _PARTS = {
     "AgentId": "The agent.",
     "CtiId": "A CTI environment of the customer.",
     "CrmId": "A CRM instance of the customer.",
+    "Entity": "SupportTicket, ChatSession, VideoSession or UserPresence.",
+    "PushTopicName": "As the CRM calls it.",
+    "Mapped": "User, Group or Status.",
+    "Kind": "sessions, queues or agents.",
+    "Item": "The id of a session, a group or an agent.",
 }
 _TEXT: Schema = {"type": "string"}
 
@@ -27,6 +32,7 @@ class _Topic(msgspec.Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
     from_bridge: bool = True
     retained: bool = False
+    qos: int = 1
 
 
 def document() -> Schema:
@@ -45,11 +51,11 @@ def document() -> Schema:
             name: {
                 "action": "send" if topic.from_bridge else "receive",
                 "channel": {"$ref": f"#/channels/{name}"},
-                "bindings": {"mqtt": {"qos": 1, "retain": topic.retained}},
+                "bindings": {"mqtt": {"qos": topic.qos, "retain": topic.retained}},
             }
             for name, topic in known.items()
         },
-        "components": {"schemas": components(_TYPES) | _desk()},
+        "components": {"schemas": components(_TYPES) | live() | _desk() | _events()},
     }
 
 
@@ -93,6 +99,41 @@ def _topics() -> dict[str, _Topic]:
             kinds=("Presence",),
             retained=True,
         ),
+        "live": _Topic(
+            address=topics.live(customer, "{Kind}", "{Item}"),
+            about="The live floor: an item as it is now, with rising `seq`; null once it is gone.",
+            kinds=("LiveChangeTold",),
+            qos=0,
+        ),
+        **_feed_topics(f"CLOUDSYNC/{customer}"),
+    }
+
+
+def _feed_topics(under: str) -> dict[str, _Topic]:
+    """What CloudSync tells; a channel of the platform is a topic below the customer's."""
+    return {
+        "cloudsync_data": _Topic(
+            address=f"{under}/data/{{Entity}}ChangeEvent",
+            about="Change Data Capture, in either dialect.",
+            kinds=("Event",),
+            from_bridge=False,
+        ),
+        "cloudsync_topic": _Topic(
+            address=f"{under}/topic/{{PushTopicName}}", about="A PushTopic.", kinds=("Event",), from_bridge=False
+        ),
+        "cloudsync_user": _Topic(
+            address=f"{under}/user/{{Mapped}}ChangeEvent",
+            about="Users, groups and statuses: what ids are called and mean.",
+            kinds=("Event",),
+            from_bridge=False,
+        ),
+        "cloudsync_feed": _Topic(
+            address=f"{under}/feed",
+            about="Whether the source is up; also as its will.",
+            kinds=("FeedState",),
+            from_bridge=False,
+            retained=True,
+        ),
     }
 
 
@@ -104,6 +145,43 @@ def _desk() -> dict[str, Schema]:
             "The agent's current record, absent where there is none, and its Activities, newest first.",
             {"current": _TEXT, "activities": {"type": "array", "items": _TEXT}},
             optional="current",
+        ),
+    }
+
+
+def _events() -> dict[str, Schema]:
+    """The platform's messages as they are: what is not in here stays as it came."""
+    header: Schema = {
+        "type": "object",
+        "properties": {"entityName": _TEXT, "recordIds": {"type": "array", "items": _TEXT}, "changeType": _TEXT},
+        "required": ["entityName", "recordIds", "changeType"],
+        "additionalProperties": True,
+    }
+    changed: Schema = {
+        "description": "Change Data Capture.",
+        "type": "object",
+        "properties": {"ChangeEventHeader": header},
+        "required": ["ChangeEventHeader"],
+        "additionalProperties": True,
+    }
+    pushed = {"type": "object", "properties": {"Id": _TEXT}, "required": ["Id"], "additionalProperties": True}
+    told = {"anyOf": [{"required": ["payload"]}, {"required": ["sobject"]}]}
+    return {
+        "Event": {"description": "Whole, or its `data` alone.", "anyOf": [ref("Whole"), ref("Data")]},
+        "Whole": {
+            "type": "object",
+            "properties": {"channel": _TEXT, "data": ref("Data")},
+            "required": ["data"],
+            "additionalProperties": True,
+        },
+        "Data": {
+            "type": "object",
+            "properties": {"payload": changed, "sobject": pushed},
+            "additionalProperties": True,
+            **told,
+        },
+        "FeedState": _object(
+            "What a source says of itself.", {"state": {"enum": ["up", "down"]}, "at": _TEXT}, optional="at"
         ),
     }
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from bridge import __version__
+from bridge.cloudsync.flow.quality import Quality
 from bridge.connect import admission, controls
 from bridge.delivery.lifecycle import Status
 from bridge.delivery.triggers import DUPLICATE
-from bridge.http import pops
-from bridge.http.schemas import Schema, components, ref
+from bridge.http import cloudsync, pops
+from bridge.http.schemas import MOMENT, Schema, components, live, ref, rows
 from bridge.words import answers, errors
 from bridge.words.settings import CloudPaths
 from bridge.words.trigger import Channel
@@ -23,6 +24,8 @@ _TYPES = (
     answers.LicenceTold,
     answers.TokenAnswer,
     answers.CloudAnswer,
+    cloudsync.EventsTold,
+    Quality,
 )
 _TEXT: Schema = {"type": "string"}
 _FILLED: Schema = {"type": "string", "pattern": r"\S"}
@@ -47,6 +50,7 @@ _FROM_HTTP = frozenset({414, 500})
 _BODY = frozenset({408, 413, 415})
 _LEDGER = frozenset({401, 503})
 _POPPING = _BODY | {401, 404, 409, 422, 429, 503}
+_FEED = _LEDGER | {404}
 
 _HEADERS: dict[str, dict[str, str]] = {
     "401": {"WWW-Authenticate": "Which credential to send"},
@@ -57,7 +61,7 @@ _HEADERS: dict[str, dict[str, str]] = {
 
 def document(paths: CloudPaths) -> Schema:
     """Describe every HTTP door (OpenAPI 3.1) but the WebSocket, which `/asyncapi.json` describes."""
-    schemas = components(_TYPES)
+    schemas = components(_TYPES) | live() | rows()
     reached = [status.value for status in Status if status is not Status.ACCEPTED]
     schemas["Accepted"]["properties"]["status"] = {"enum": [*reached, DUPLICATE]}
     schemas["CloudResult"]["properties"]["Status"] = {"enum": [*reached, "error"]}
@@ -66,7 +70,7 @@ def document(paths: CloudPaths) -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {"title": "popbridge", "version": __version__, "description": _ABOUT},
-        "paths": _trigger_paths() | _token_paths(paths) | _reading_paths() | _open_paths(),
+        "paths": _trigger_paths() | _token_paths(paths) | _reading_paths() | _feed_paths() | _open_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -122,7 +126,7 @@ def _token_paths(paths: CloudPaths) -> dict[str, Schema]:
 
 def _reading_paths() -> dict[str, Schema]:
     agent = _query("agent", _TEXT)
-    since = _query("since", {"type": "string", "format": "date-time"})
+    since = _query("since", MOMENT)
     status = _query("status", {"enum": [*Status]})
     part = [
         _query("limit", {"type": "integer", "minimum": 1, "maximum": pops.MOST_LISTED, "default": pops.LISTED}),
@@ -153,9 +157,81 @@ def _reading_paths() -> dict[str, Schema]:
     }
 
 
+def _feed_paths() -> dict[str, Schema]:
+    events = _operation(
+        "cloudsync_events",
+        "Take CloudSync's events; [] is a heartbeat",
+        "EventsTold",
+        _BEARER,
+        _FEED | _BODY,
+    )
+    event: Schema = {"type": "object"}
+    array = {"type": "array", "items": event, "maxItems": cloudsync.MOST_EVENTS}
+    body = {"required": True, "content": {"application/json": {"schema": {"anyOf": [event, array]}}}}
+    stt = [
+        _query("from", MOMENT, required=True),
+        _query("to", MOMENT, required=True),
+        *(_query(name, _TEXT) for name in ("group", "channel", "priority", "tz")),
+        _query("fill", {"enum": ["zero", "none"]}),
+        _query("attribution", {"enum": ["event", "arrival"]}),
+        _query("sl_mode", {"enum": ["negative", "ignore", "positive"]}),
+        _query("changed_since", MOMENT),
+    ]
+    cim = [
+        *(_query(name, {"type": "string", "format": "date"}) for name in ("date", "from", "to")),
+        *(_query(name, _TEXT) for name in ("agent", "group", "channel")),
+        _query("changed_since", MOMENT),
+    ]
+    restated = [
+        _query("feed", {"enum": ["stt", "cim"]}),
+        _query("since", MOMENT),
+        _query(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": cloudsync.MOST_LISTED, "default": cloudsync.LISTED},
+        ),
+        _query("cursor", _TEXT),
+    ]
+    stream = _operation("lsm_stream", "Follow the live floor (SSE)", "", _BEARER, _FEED)
+    stream["responses"]["200"] = {
+        "description": "Events `snapshot` (LiveSnapshotTold), `change` (LiveChangeTold) and `feed` (LiveFeedTold)",
+        "content": {"text/event-stream": {"schema": _TEXT}},
+    }
+    last = {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    return {
+        "/api/cloudsync/events": {"post": events | {"requestBody": body}},
+        "/api/stt": {"get": _numbers("stt", "Read quarter hours", "SttAnswer", stt)},
+        "/api/cim": {"get": _numbers("cim", "Read the agents' days", "CimAnswer", cim)},
+        "/api/dq": {"get": _operation("dq", "Read how good the data is", "Quality", _BEARER, _LEDGER)},
+        "/api/restatements": {
+            "get": _operation(
+                "restatements",
+                "List what changed after it was final",
+                "RestatementList",
+                _BEARER,
+                _LEDGER,
+            )
+            | {"parameters": restated}
+        },
+        "/api/lsm": {"get": _operation("lsm", "Read the live floor", "LiveSnapshotTold", _BEARER, _FEED)},
+        "/api/lsm/stream": {"get": stream | {"parameters": [last]}},
+    }
+
+
+def _numbers(name: str, summary: str, answer: str, parameters: list[Schema]) -> Schema:
+    """Describe a door of rows, as JSON or CSV, that tells when they are as they were."""
+    operation = _operation(name, summary, answer, _BEARER, _FEED)
+    done = operation["responses"]["200"]
+    done["content"]["text/csv"] = {"schema": _TEXT}
+    done["headers"] = {"ETag": {"description": "Another one whenever the answer is another", "schema": _TEXT}}
+    operation["responses"]["304"] = {"description": "As it was when If-None-Match was given"}
+    return operation | {
+        "parameters": [*parameters, {"name": "If-None-Match", "in": "header", "schema": _TEXT}],
+    }
+
+
 def _open_paths() -> dict[str, Schema]:
     alive = {"type": "object", "properties": {"success": {"enum": [True]}, "status": {"enum": ["alive"]}}}
-    parts = {name: {"enum": ["ok"]} for name in ("broker", "delivery", "ledger")}
+    parts = {name: {"enum": ["ok"]} for name in ("broker", "delivery", "ledger", "cloudsync")}
     ready = {
         "type": "object",
         "properties": {"success": {"enum": [True]}, "status": {"enum": ["ready"]}, **parts},

@@ -169,9 +169,10 @@ def test_a_simulated_day_goes_into_a_file_with_its_truth(run: Run, data: Path, t
 
 def test_a_simulated_day_can_be_filled_in_later_twice(run: Run, data: Path, tmp_path: Path) -> None:
     events = tmp_path / "events"
-    run("simulate", "--day", "2026-06-01", "--speed", "0", *SMALL, "--out", str(events))
+    day = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=2)
+    run("simulate", "--day", f"{day}", "--speed", "0", *SMALL, "--out", str(events))
     count = len(events.read_text().splitlines())
-    span = ("--from", "2026-06-01T00:00:00Z", "--to", "2026-06-02T00:00:00Z")
+    span = ("--from", f"{day}T00:00:00Z", "--to", f"{day}T23:59:00Z")
     first = run("backfill", *span, str(events)).stderr
     assert f"{count} events are new, 0 were known, 0 could not be read" in first
     again = run("backfill", "-", stdin=events.read_bytes() + b"nonsense\n").stderr

@@ -15,6 +15,7 @@ from bridge.cloudsync.mapping.correspondence import Correspondence, Known, Took
 from bridge.cloudsync.mapping.table import Row, State, Table
 from bridge.words.cloudsync import Change
 from bridge.words.cloudsync import Mapping as Words
+from bridge.words.ledger import Unavailable
 from bridge.words.settings import Cloudsync, Crm, Customer
 
 _SAVE_EVERY = 2.0  # seconds
@@ -86,7 +87,10 @@ class Directory:
             self._desk(customer).records_wanted(keys)
 
     async def mapping_changed(self, customer: str, changes: Sequence[Change]) -> None:
-        """Take what events say of users, groups and statuses."""
+        """Take what events say of users, groups and statuses, and write it down. Raises Unavailable.
+
+        Whoever processed the events does not come back to them: what they say must not be lost with this process.
+        """
         table = self._table(customer)
         for change in changes:
             told = mapped.mapping_change(change)
@@ -94,6 +98,8 @@ class Directory:
                 self.records_wanted(customer, [(change.entity, change.record)])
             else:
                 table.take(told, self._now())
+        if not self._save(customer, table):
+            raise Unavailable("full", f"the mapping of {customer} cannot be written")
 
     def refresh(self, customer: str) -> None:
         """Ask a customer's CRM anew for everything that is mapped, at once; nothing where there is none to ask."""
@@ -144,18 +150,22 @@ class Directory:
     def save(self) -> None:
         """Write what has changed since it was written last."""
         for customer, table in self._tables.items():
-            desk = self._desks.get(customer)
-            version = (table.version, [] if desk is None else desk.alarms)
-            if version != self._saved.get(customer):
-                kept = _Kept(msgspec.Raw(table.keep()), self.standing(customer))
-                try:
-                    _write(_path(self._folder, customer), msgspec.json.encode(kept))
-                except OSError as error:
-                    # What is not written is known all the same, and can be asked again.
-                    self._tell_unsaved(customer, error)
-                    continue
-                self._saved[customer] = version
-                self._unsaved.discard(customer)
+            # What is not written is known all the same, and can be asked again.
+            self._save(customer, table)
+
+    def _save(self, customer: str, table: Table) -> bool:
+        desk = self._desks.get(customer)
+        version = (table.version, [] if desk is None else desk.alarms)
+        if version != self._saved.get(customer):
+            kept = _Kept(msgspec.Raw(table.keep()), self.standing(customer))
+            try:
+                _write(_path(self._folder, customer), msgspec.json.encode(kept))
+            except OSError as error:
+                self._tell_unsaved(customer, error)
+                return False
+            self._saved[customer] = version
+            self._unsaved.discard(customer)
+        return True
 
     def _tell_unsaved(self, customer: str, error: OSError) -> None:
         if customer not in self._unsaved:

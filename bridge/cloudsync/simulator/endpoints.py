@@ -102,6 +102,7 @@ class Endpoints:
     def _door(self, where: str, door: Callable[[web.Request], Awaitable[web.Response]]) -> Door:
         async def answer(request: web.Request) -> web.StreamResponse:
             if self._canned[where]:
+                await request.read()
                 canned = self._canned[where].popleft()
                 if canned.status == 0:
                     await self._over.wait()

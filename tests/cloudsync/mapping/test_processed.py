@@ -1,9 +1,9 @@
 """The directory beside the real processor: what was parked for want of a name or a record is counted in the end."""
 
 import asyncio
-import time
+import datetime as dt
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from bridge.cloudsync.flow.asking import SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.mapping.directory import Directory
 from bridge.cloudsync.simulator.centre import Centre
-from bridge.cloudsync.simulator.endpoints import Endpoints
+from bridge.cloudsync.simulator.endpoints import App, Endpoints
 from bridge.cloudsync.simulator.mischief import PLAIN, Mischief
+from bridge.cloudsync.simulator.shelf import Shelf
 from bridge.words.cloudsync import QUARTER
 from bridge.words.settings import Cloudsync as Section
 from bridge.words.settings import Crm, Customer
@@ -24,6 +25,7 @@ from tests.cloudsync.simulator.test_centre import expected
 
 WITHIN = 50.0
 DAYS = 86_400_000
+NOW = dt.datetime(2026, 6, 3, 12, tzinfo=dt.UTC).timestamp()
 
 
 class House:
@@ -56,7 +58,7 @@ class House:
 
 
 @asynccontextmanager
-async def opened(data: Path, crm: Crm) -> AsyncIterator[House]:
+async def opened(data: Path, crm: Crm, now: Callable[[], float]) -> AsyncIterator[House]:
     section = Section(
         feeds=["lsm", "stt", "cim"],
         entities=["SupportTicket", "ChatSession", "VideoSession", "UserPresence"],
@@ -64,7 +66,7 @@ async def opened(data: Path, crm: Crm) -> AsyncIterator[House]:
         crm=crm,
     )
     customers = {"acme": Customer(cloudsync=section)}
-    async with Cloudsync.open(data, lambda: customers, time.time) as cloudsync:
+    async with Cloudsync.open(data, lambda: customers, now) as cloudsync:
         directory = Directory(data, lambda: customers, cloudsync.now, jitter=lambda: 0.0, first=0.01)
         directory.took, directory.known = cloudsync.fetched, cloudsync.known
         cloudsync.set_mapping(directory.mapping)
@@ -80,11 +82,19 @@ async def opened(data: Path, crm: Crm) -> AsyncIterator[House]:
 
 
 @pytest.fixture
+async def crm(folder: Path, centre: Centre) -> AsyncIterator[Endpoints]:
+    """A CRM whose clock stands two days after the day."""
+    app = App(certificate=folder / "cloudsync.crt")
+    async with Endpoints(app, Shelf(centre.world, centre.steps), lambda: NOW).running() as endpoints:
+        yield endpoints
+
+
+@pytest.fixture
 async def house(folder: Path, tmp_path: Path, settings: Settings) -> AsyncIterator[House]:
     for name in ("cloudsync.key", "cloudsync.crt"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
         (tmp_path / name).chmod(0o600)
-    async with opened(tmp_path, settings()) as one:
+    async with opened(tmp_path, settings(), lambda: NOW) as one:
         yield one
 
 

@@ -1,0 +1,26 @@
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cloudsync.process.day import Day
+from tests.cloudsync.process.feeds import Turn
+from tests.conftest import Bridge
+
+Make = Callable[[str, Day], Turn]
+
+
+@pytest.fixture
+def bridge_for(tmp_path: Path) -> Iterator[Make]:
+    """Make a bridge for a day, in a directory of this name; whatever runs at the end is stopped."""
+    made: list[Turn] = []
+
+    def make(name: str, day: Day) -> Turn:
+        made.append(Turn(Bridge(tmp_path / name, day.config())))
+        return made[-1]
+
+    yield make
+    for turn in made:
+        assert turn.bridge.stop() in {0, -signal.SIGKILL}
+        assert "Traceback" not in turn.bridge.log(), turn.bridge.log()
