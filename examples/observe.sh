@@ -1,11 +1,13 @@
 #!/bin/sh
 # Watch a customer with mosquitto_sub. Observers read everything of their customer and change nothing.
-# Usage: POPBRIDGE_TOKEN=… ./observe.sh pops|outcomes|presence|all [more options of mosquitto_sub, such as -C 1]
+# Usage: POPBRIDGE_TOKEN=… ./observe.sh pops|outcomes|presence|live|cloudsync|all [more options of mosquitto_sub, such as -C 1]
 #
 #   pops       every pop, once, when it is accepted, whether a desktop is there or not
 #   outcomes   what the desktops say of them: shown, unchanged, refused
 #   presence   which agents have a desktop connected: first as it is now (retained), then each change
-#   all        everything at once, each line with its topic
+#   live       CloudSync's live floor: sessions, queues and agents, each change
+#   cloudsync  what CloudSync's feed tells, and whether it is up (retained)
+#   all        everything about pops at once, each line with its topic
 #
 # The token is an observer's: popbridge tokens issue --customer acme --role observer
 set -eu
@@ -15,6 +17,8 @@ case ${1:-} in
 pops) set -- "$@" -t "CTI/$customer/#" -t "CRM/$customer/#" ;;
 outcomes) set -- "$@" -t "ACK/$customer/#" ;;
 presence) set -- "$@" -t "PRESENCE/$customer/#" ;;
+live) set -- "$@" -v -t "LIVE/$customer/#" ;;
+cloudsync) set -- "$@" -v -t "CLOUDSYNC/$customer/#" ;;
 all) set -- "$@" -v -t "CTI/$customer/#" -t "CRM/$customer/#" -t "ACK/$customer/#" -t "DESK/$customer/#" \
     -t "PRESENCE/$customer/#" ;;
 *)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,14 +45,15 @@ PLATFORMS = [
 
 CLOUD = CONFIG.replace(
     "    unknown_event: warn\n",
-    "    unknown_event: warn\n    cloud: {enabled: true, campaigns: {Inbound Support: {}}}\n",
+    "    unknown_event: warn\n    cloud: {enabled: true, campaigns: {Inbound Support: {}}}\n"
+    "    cloudsync: {feeds: [lsm, stt, cim], zone: America/New_York}\n",
 )
 PASSWORD = 'a good \\ "password"'
 
 
 @pytest.fixture(scope="module")
 def cloudy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
-    """A bridge whose customer acme has a Cloud API, with the demo's user."""
+    """A bridge whose customer acme has a Cloud API, with the demo's user, and CloudSync's feeds."""
     running = Bridge(tmp_path_factory.mktemp("cloudy") / "data", CLOUD).start()
     running.secret(
         *("users", "add", "--customer", "acme", "--username", "demo-cloud", "--password-stdin"), given=PASSWORD
@@ -266,7 +268,7 @@ async def following(lines: asyncio.StreamReader, topic: str) -> Any:
 def test_each_of_the_observer_s_recipes_is_granted(bridge: Bridge) -> None:
     needed("mosquitto_sub")
     env = environment(bridge, POPBRIDGE_TOKEN=bridge.token("observer"))
-    for recipe in ("pops", "outcomes", "presence", "all"):
+    for recipe in ("pops", "outcomes", "presence", "live", "cloudsync", "all"):
         assert run([str(EXAMPLES / "observe.sh"), recipe, "-E"], env).returncode == 0
 
 
@@ -282,8 +284,9 @@ def folders() -> Iterator[tuple[str, dict[str, Any]]]:
             yield folder["name"], item
 
 
-TO_THE_BRIDGE = [item for name, item in folders() if name not in {"CloudSync token", "Cloud API"}]
+TO_THE_BRIDGE = [item for name, item in folders() if name not in {"CloudSync token", "CloudSync feeds", "Cloud API"}]
 TO_THE_CLOUD_API = [item for name, item in folders() if name == "Cloud API"]
+OF_THE_FEEDS = [item for name, item in folders() if name == "CloudSync feeds"]
 TO_CLOUDSYNC = [item for name, item in folders() if name == "CloudSync token"]
 
 
@@ -356,7 +359,20 @@ async def test_the_postman_requests_of_the_cloud_api_are_answered_as_their_saved
                     variables[kept[1]] = answer["Result"][kept[2]]
 
 
-@pytest.mark.parametrize("item", [*TO_THE_BRIDGE, *TO_THE_CLOUD_API], ids=lambda item: item["name"])
+async def test_the_postman_requests_of_the_feeds_are_answered_as_their_saved_examples(cloudy: Bridge) -> None:
+    variables = {each["key"]: each["value"] for each in COLLECTION["variable"]}
+    variables |= {"base_url": cloudy.http, **{role: cloudy.token(role, "acme") for role in ("feed", "observer")}}
+    variables["date"] = (datetime.now(UTC).date() - timedelta(days=2)).isoformat()
+    async with aiohttp.ClientSession() as http:
+        for item in OF_THE_FEEDS:
+            status, answer = await replay(item["request"], variables, http)
+            (example,) = item["response"]
+            saved = json.loads(example["body"])
+            assert (status, list(answer)) == (example["code"], list(saved))
+            assert [list(row) for row in answer.get("rows", [])] == [list(row) for row in saved.get("rows", [])]
+
+
+@pytest.mark.parametrize("item", [*TO_THE_BRIDGE, *TO_THE_CLOUD_API, *OF_THE_FEEDS], ids=lambda item: item["name"])
 def test_each_postman_request_is_what_its_raw_url_and_its_own_test_say(item: dict[str, Any]) -> None:
     url = item["request"]["url"]
     query = "&".join(f"{each['key']}={each['value']}" for each in url.get("query", []))
@@ -367,7 +383,7 @@ def test_each_postman_request_is_what_its_raw_url_and_its_own_test_say(item: dic
     assert code is None or errors.TABLE[code].status == example["code"]
 
 
-SECRETS = {"jwt", "password", "assertion", "cloud_password", "id_token", "refresh_token"}
+SECRETS = {"jwt", "password", "assertion", "cloud_password", "id_token", "refresh_token", "feed", "observer"}
 
 
 def test_the_collection_is_postman_2_1_and_every_variable_is_there_and_used() -> None:

@@ -31,7 +31,7 @@ from bridge.http import cloud, cloudsync
 from bridge.words import errors, warnings
 from bridge.words.answers import Accepted
 from bridge.words.pop import Pop
-from bridge.words.settings import Address, Settings
+from bridge.words.settings import Address, Crm, Settings
 from tests.conftest import WITHIN, Bridge, needed
 
 HOUSE = Path(__file__).parents[1]
@@ -156,6 +156,13 @@ def test_every_number_of_a_day_is_told() -> None:
 def test_every_count_of_the_data_quality_is_told() -> None:
     told = [codes(row[0])[0] for row in table("Data quality", "count")]
     assert told == [field.encode_name for field in msgspec.structs.fields(Quality)][1:-1]
+
+
+def test_onboarding_has_the_eight_steps_of_the_document() -> None:
+    text = section("Onboarding")
+    assert re.findall(r"^(\d)\. \*\*", text, flags=re.MULTILINE) == list("12345678")
+    for key in codes(" ".join(row[1] for row in table("Onboarding", "the document's variable")))[1:]:
+        assert key.partition(":")[0] in Crm.__struct_fields__
 
 
 def sections(kind: Any, where: str = "top") -> Iterator[tuple[str, list[str]]]:

@@ -48,12 +48,12 @@ FIRST = 2  # days ago, and one more for each burst: two of one day would have th
 REQUEST = 5_000
 PACE = 256 * 1024  # bytes that the sender writes at most before it looks for PUBACKs
 
-_A_DAY = 20.7  # events of the simulator for each ticket of a centre with 2.5 sessions a ticket
+_A_TICKET, _AN_AGENT = 16.7, 29  # events of the simulator for each ticket with its 2.5 sessions, and for each agent
 
 
 def sized(events: int) -> Size:
-    """Make a centre with at least so many events a day."""
-    tickets = round(events / _A_DAY) + 1
+    """Make a centre with about so many events a day."""
+    tickets = max(1, round((events - AGENTS * _AN_AGENT) / _A_TICKET))
     return Size(groups=GROUPS, agents=AGENTS, tickets=tickets, sessions=round(tickets * 2.5))
 
 
@@ -163,8 +163,7 @@ async def feeding(port: int, token: str, seed: int, events: int) -> AsyncIterato
 
 async def burst(folder: Path, events: int, rate: int) -> None:
     """Measure a real bridge."""
-    day = Day(1, sized(events), FIRST + 1)
-    bridge = Bridge(folder / "data", day.config())
+    bridge = Bridge(folder / "data", Day(1, sized(events)).config())
     feed, reader, key = bridge.token("feed"), bridge.token("observer"), bridge.key()
     agents = "\n".join(str(number) for number in range(DESKTOPS))
     issue = ("tokens", "issue", "--customer", "acme", "--role", "desktop", "--agents", "-")
@@ -173,12 +172,13 @@ async def burst(folder: Path, events: int, rate: int) -> None:
     pid = bridge.process.pid
     try:
         row("memory, at rest", f"{resident(pid) / 1024:,.0f} MiB")
-        for number in (1, 2):
-            await _burst(bridge, feed, number, events)
-            await _read(bridge, reader, Day(number, sized(events), FIRST + number))
         async with crowd(bridge, key, tokens) as people:
             await people.pop(DESKTOPS, 1_000, 0)
             await _pops(people, "no burst", rate)
+            for number in (1, 2):
+                await _burst(bridge, feed, number, events)
+                await _read(bridge, reader, Day(number, sized(events), FIRST + number))
+            await _pops(people, "after two bursts", rate)
             async with feeding(bridge.mqtt_port, feed, 3, events) as process:
                 await answer(process)
                 await tell(process, "go")
@@ -187,6 +187,7 @@ async def burst(folder: Path, events: int, rate: int) -> None:
                 row("the burst beside the pops", f"{events / took:,.0f} events/s, {took:.1f} s")
                 await _pops(people, "while it is computed", rate)
                 await tables.stands(bridge, None, within=300)
+                row("memory now, at most so far", f"{resident(pid) / 1024:,.0f} MiB, {_peak(pid):,.0f} MiB")
     finally:
         bridge.stop()
 
@@ -291,7 +292,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.feed:
-        uvloop.run(send(options.feed, options.token, Day(options.seed, sized(options.events), FIRST + options.seed).events()))
+        uvloop.run(
+            send(options.feed, options.token, Day(options.seed, sized(options.events), FIRST + options.seed).events())
+        )
         return
     sys.stdout.write(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as folder:

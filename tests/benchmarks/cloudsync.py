@@ -97,7 +97,7 @@ async def _ask(cloudsync: Cloudsync, what: str, question: SttQuestion | CimQuest
 
 def say(line: str) -> None:
     """Print a line."""
-    print(line, flush=True)  # noqa: T201 - that is what it is for
+    print(line, flush=True)
 
 
 def main() -> None:

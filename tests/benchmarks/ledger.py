@@ -96,7 +96,7 @@ class Load:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - that is what it is for
+    print(line, flush=True)
 
 
 async def _turn(_: Entry) -> None:

@@ -133,9 +133,8 @@ def main() -> None:
     parser.add_argument("--triggers", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=200.0)
     options = parser.parse_args()
-    print(
-        f"Python {platform.python_version()}, aiohttp {aiohttp.__version__}, amqtt {amqtt.__version__}, {platform.system()}"
-    )
+    versions = f"aiohttp {aiohttp.__version__}, amqtt {amqtt.__version__}"
+    print(f"Python {platform.python_version()}, {versions}, {platform.system()}")
     print(f"{'milliseconds':<44} {'p50':>9} {'p99':>9} {'max':>9}")
     with tempfile.TemporaryDirectory() as folder:
         starts = []

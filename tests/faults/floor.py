@@ -2,8 +2,8 @@
 
 import msgspec
 
-from bridge.broker.port import Audience, Message, Receipt, Watcher
 from bridge.broker.core.presence import Presence
+from bridge.broker.port import Audience, Message, Receipt, Watcher
 from bridge.words.pop import Pop
 from bridge.words.principal import Principal, Role
 

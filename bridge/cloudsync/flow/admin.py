@@ -56,7 +56,8 @@ class Status(msgspec.Struct, frozen=True):
 class Admin:
     """What can be asked for. Raises Unavailable."""
 
-    def __init__(self, database: Database, cloudsync: Cloudsync | None) -> None:
+    def __init__(self, database: Database, cloudsync: Cloudsync | None, now: Callable[[], float]) -> None:
+        self._now = now
         self._database = database
         self._cloudsync = cloudsync
 
@@ -99,7 +100,9 @@ class Admin:
         return await self._database.read(Status, STATUS, customer) or Status()
 
     async def _wish(self, customer: str, what: What, body: object) -> Done:
-        number = await self._database.insert(wishes.ASK, customer, what, msgspec.json.encode(body), 0)
+        number = await self._database.insert(
+            wishes.ASK, customer, what, msgspec.json.encode(body), int(self._now() * 1000)
+        )
         while True:
             if self._cloudsync is not None:
                 await self._cloudsync.fulfil()
@@ -127,7 +130,7 @@ async def opened(
         if cloudsync is not None and mapping is not None:
             cloudsync.set_mapping(mapping)
         database = await stack.enter_async_context(Database.open(data / FILE, _BUSY_TIMEOUT))
-        yield Admin(database, cloudsync)
+        yield Admin(database, cloudsync, now)
         if cloudsync is not None:
             await cloudsync.settle()
 

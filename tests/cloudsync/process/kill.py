@@ -57,15 +57,13 @@ async def run(folder: Path, day: Day, kills: int, chance: Random, tell: Callable
     token, reader = bridge.token("feed"), bridge.token("observer")
     ledger = Ledger()
     lost = 0
-    events = list(day.centre.events())
+    events = day.events()
     # The first kill falls behind some, the last before the last.
     ends = [round(len(events) * number / (kills + 1)) for number in range(1, kills + 2)]
     restarts: list[float] = []
     begun = 0
     try:
         await turn.start()
-        await feeds.by_http(turn, token, day.users(), Ledger())
-        await tables.knows(bridge, day.centre.size.agents)
         for number, end in enumerate(ends):
             async with asyncio.TaskGroup() as group:
                 group.create_task(feeds.by_both(turn, token, events[begun:end], ledger))

@@ -31,7 +31,7 @@ _NO_DAY = cim.zero(day_on("2026-01-01", "UTC"))
 _COUNTED = [name for name in cim.METRICS if name not in {"day_start_utc", "day_end_utc", "tz", "intervals_in_day"}]
 _EITHER = ("each", "*")
 _STANDING = """
-    SELECT (SELECT coalesce(max(number), 0) FROM changes) - (SELECT CAST(value AS INTEGER) FROM state WHERE name = 'cursor'),
+    SELECT (SELECT coalesce(max(number), 0) FROM changes) - (SELECT value FROM state WHERE name = 'cursor'),
         dirty_stt, dirty_cim, coalesce(json_extract(mapping, '$.default_group'), '{}')
     FROM customers WHERE customer = 'acme'
 """
@@ -63,7 +63,7 @@ async def stands(bridge: Bridge, users: int | None, within: float = STANDS_WITHI
     Gives the seconds it took. Nothing but the file tells: the bridge answers with what it has.
     """
     begun = time.monotonic()
-    found: object = None
+    found: tuple[int, str, str, str] | None = None
     while time.monotonic() - begun < within:
         found = await asyncio.to_thread(_look, bridge.data / "cloudsync.db")
         match found:
@@ -73,24 +73,10 @@ async def stands(bridge: Bridge, users: int | None, within: float = STANDS_WITHI
     raise AssertionError(f"not at rest: behind, dirty quarters, dirty days, users' groups are {found}")
 
 
-async def knows(bridge: Bridge, users: int) -> None:
-    """Wait until so many users are written down, which the bridge does every two seconds."""
-    path = bridge.data / "cloudsync-mapping-acme.json"
-    async with asyncio.timeout(STANDS_WITHIN):
-        while await asyncio.to_thread(_known, path) < users:
-            await asyncio.sleep(0.05)
-
-
-def _known(path: Path) -> int:
-    if not path.exists():
-        return 0
-    counts: dict[str, int] = json.loads(path.read_text(encoding="utf-8"))["standing"]["counts"]
-    return counts.get("resolved", 0)
-
-
-def _look(path: Path) -> object:
+def _look(path: Path) -> tuple[int, str, str, str] | None:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as database:
-        return database.execute(_STANDING).fetchone()
+        found: tuple[int, str, str, str] | None = database.execute(_STANDING).fetchone()
+        return found
 
 
 def stored(bridge: Bridge) -> set[bytes]:
@@ -147,10 +133,8 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tup
 def broken(tables: Tables) -> dict[Key, list[str]]:
     """Tell which identities do not hold, on which rows."""
     found: dict[Key, list[str]] = {}
-    for rows, shape in ((tables.stt, SttRow), (tables.zeros, SttRow), (tables.cim, CimRow)):
-        names = shape.__struct_fields__
-        for key, row in rows.items():
-            sentences = check.identities(msgspec.convert({name: row[name] for name in names}, shape))
-            if sentences:
-                found[key] = sentences
-    return found
+    for key, row in (*tables.stt.items(), *tables.zeros.items()):
+        found[key] = check.identities(msgspec.convert({name: row[name] for name in stt.METRICS}, SttRow))
+    for key, row in tables.cim.items():
+        found[key] = check.identities(msgspec.convert({name: row[name] for name in cim.METRICS}, CimRow))
+    return {key: sentences for key, sentences in found.items() if sentences}

@@ -5,7 +5,6 @@ from pathlib import Path
 from random import Random
 
 import aiohttp
-import pytest
 
 from tests.broker.contract.client import Client
 from tests.broker.contract.lines import TcpLine

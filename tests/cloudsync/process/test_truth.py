@@ -17,7 +17,7 @@ from tests.cloudsync.process.feeds import Ledger
 
 TINY = Size(groups=2, agents=4, tickets=14, sessions=24)
 
-Numbers = dict[tuple[Any, ...], Mapping[str, Any]]
+Numbers = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
 
 @pytest.mark.parametrize("seed", [31, 32, 33])
