@@ -6,6 +6,7 @@ import msgspec
 
 from bridge.broker.embedded import EmbeddedBroker
 from bridge.delivery.delivery import Delivery
+from bridge.feeds import Feeds
 from bridge.gate import Gate
 from bridge.http.dispatch import Dispatch
 from bridge.http.health import Figure
@@ -14,7 +15,13 @@ from bridge.ledger.ledger import Ledger
 
 
 def of_house(
-    broker: EmbeddedBroker, delivery: Delivery, ledger: Ledger, gate: Gate, http: Server, dispatch: Dispatch
+    broker: EmbeddedBroker,
+    delivery: Delivery,
+    ledger: Ledger,
+    feeds: Feeds,
+    gate: Gate,
+    http: Server,
+    dispatch: Dispatch,
 ) -> Iterable[Figure]:
     """List every metric with its value now."""
     yield Figure(
@@ -36,6 +43,13 @@ def of_house(
         "popbridge_ledger", "The ledger since the start, by what is counted.", _by_label(ledger.counted), ("what",)
     )
     yield Figure("popbridge_ledger_waiting", "Pops and steps to be written.", {(): float(ledger.waiting)}, gauge=True)
+    cloudsync = feeds.cloudsync
+    yield Figure(
+        "popbridge_cloudsync", "CloudSync since the start, by what is counted.", _by_label(cloudsync.counted), ("what",)
+    )
+    yield Figure(
+        "popbridge_cloudsync_lag", "Events stored and not yet processed.", {(): float(cloudsync.lag)}, gauge=True
+    )
     for name, value in msgspec.structs.asdict(broker.counters).items():
         yield Figure(f"popbridge_mqtt_{name}", f"MQTT: {name.replace('_', ' ')} since the start.", {(): float(value)})
     for name, value in msgspec.structs.asdict(broker.gauges()).items():

@@ -214,7 +214,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
             "cloudsync": service.feeds.cloudsync.usable,
         },
         lambda: figures.of_house(
-            service.broker, service.delivery, service.ledger, service.gate, service.http, dispatch
+            service.broker, service.delivery, service.ledger, service.feeds, service.gate, service.http, dispatch
         ),
         service.gate,
     )

@@ -359,7 +359,7 @@ def lasting(said: Any) -> Any:
 
 
 async def test_who_follows_readme_gets_what_it_says(tmp_path: Path) -> None:
-    for program in ("bash", "curl", "mosquitto_sub"):
+    for program in ("bash", "curl", "mosquitto_sub", "mosquitto_pub"):
         needed(program)
     demo = ("demo", "--http", "127.0.0.1:0", "--mqtt", "127.0.0.1:0")
     bridge = Bridge(tmp_path / "popbridge-data", command=demo).start()

@@ -68,9 +68,9 @@ async def run(folder: Path, day: Day, kills: int, chance: Random, tell: Callable
             async with asyncio.TaskGroup() as group:
                 group.create_task(feeds.by_both(turn, token, events[begun:end], ledger))
                 if number < kills:
-                    # In the middle of its share, or while that is computed.
-                    await ledger.reaches(begun + chance.randrange(end - begun))
-                    if chance.random() < 0.5:
+                    # In the middle of its share (the first time for sure), or while that is computed.
+                    await ledger.reaches(begun + chance.randrange((end - begun) // 2))
+                    if number and chance.random() < 0.5:
                         await asyncio.sleep(chance.uniform(0, 0.6))  # the random moment
                     turn.kill()
                     held = await asyncio.to_thread(tables.stored, bridge)
