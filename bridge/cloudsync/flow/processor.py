@@ -23,6 +23,7 @@ from bridge.cloudsync.store import folding, rows
 from bridge.cloudsync.store.database import Database, Statement
 from bridge.words.cloudsync import QUARTER, Change, Folded
 from bridge.words.cloudsync import Mapping as Words
+from bridge.words.ledger import Unavailable
 from bridge.words.settings import Cloudsync as Settings
 from bridge.words.settings import Customer
 
@@ -289,9 +290,9 @@ class Processor:
             self._tell(customer, refolded)
         return True
 
-    async def _refold(self, customer: str, keys: Sequence[Key]) -> Refolded:
+    async def _refold(self, customer: str, keys: Sequence[Key], mapping: Words | None = None) -> Refolded:
         desk = self.open_desk(customer)
-        mapping = desk.mapping
+        mapping = mapping or desk.mapping
         if mapping is None:
             mapping = desk.mapping = self.mapping(customer)
         history = await folding.history(self._database, customer, keys)
@@ -380,17 +381,24 @@ class Processor:
                 desk.mapping = after
                 continue
             difference = configured.difference(before, after)
-            desk.mapping = after
             if not difference:
+                desk.mapping = after
                 continue
+            # The new one counts, in memory and on disk, once all that it concerns is folded with it: whatever ends
+            # this earlier, a write that fails or the process, it is followed again.
             keys = await self._mentioning(customer, difference)
             for start in range(0, len(keys), _BATCH):
-                refolded = await self._refold(customer, keys[start : start + _BATCH])
+                refolded = await self._refold(customer, keys[start : start + _BATCH], after)
                 await self._write([self.open_desk(customer)], self._written(customer, refolded))
                 self._tell(customer, refolded)
             if difference.limits or difference.days:
                 await self._everything(desk, difference)
+            desk.mapping = after
+            try:
                 await self._database.transact([desk.progress()])
+            except Unavailable:
+                desk.mapping = before
+                raise
             desk.changed(self._now() - EARLIEST, self._now() + DAY)
 
     async def _mentioning(self, customer: str, difference: configured.Difference) -> list[Key]:

@@ -6,7 +6,6 @@ import sqlite3
 from contextlib import closing
 
 import msgspec
-import pytest
 
 from tests.cloudsync.process import feeds, tables
 from tests.cloudsync.process.conftest import Make
@@ -31,7 +30,6 @@ async def taken(turn: Turn, day: Day) -> None:
     await tables.stands(turn.bridge, day.centre.size.agents)
 
 
-@pytest.mark.xfail(strict=True, reason="a mapping counts as followed before what it changes is written")
 async def test_another_broker_yaml_is_followed_though_the_file_was_locked_just_then(bridge_for: Make) -> None:
     day = Day(41)
     due, turn = bridge_for("due", day), bridge_for("locked", day)
