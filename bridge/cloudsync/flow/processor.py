@@ -31,11 +31,12 @@ DAY = 86_400_000
 STT_FINAL_AFTER = 900_000
 CIM_FINAL_AFTER = 2 * 3_600_000
 
-_BATCH = 2_000  # changes of one turn
-_BURST = 10_000
+_BATCH = 1_000  # changes of one turn; their records' histories are decoded in one go, and pops wait for it
 _AHEAD = 2 * DAY  # a producer's clock that is further ahead opens no buckets
 _LATEST = 400 * DAY  # nothing is computed further in the future
-_QUICK, _SLOW = 0.2, 0.8  # seconds of one computation: it takes more, or fewer, quarter hours at once
+# Seconds of one computation: it takes more, or fewer, quarter hours at once. What is decoded in one go holds the
+# interpreter, and pops wait for it.
+_QUICK, _SLOW = 0.05, 0.2
 _MOST_QUARTERS = 96
 _RECENT = DAY
 # Seconds of rest per second of computing, so that what is computed again and again leaves room for the rest.
@@ -261,8 +262,7 @@ class Processor:
     # Records
 
     async def _process(self) -> bool:
-        # Behind a burst more at once: records whose changes come together are folded once.
-        batch = await folding.pending(self._database, self.cursor, _BURST if self.behind else _BATCH)
+        batch = await folding.pending(self._database, self.cursor, _BATCH)
         if not batch:
             return False
         by_customer: defaultdict[str, list[Change]] = defaultdict(list)
