@@ -9,7 +9,7 @@ from bridge.delivery.delivery import Delivery
 from bridge.feeds import Feeds
 from bridge.gate import Gate
 from bridge.http.dispatch import Dispatch
-from bridge.http.health import Figure
+from bridge.http.doors.health import Figure
 from bridge.http.server import Server
 from bridge.ledger.ledger import Ledger
 

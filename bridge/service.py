@@ -27,18 +27,19 @@ from bridge.delivery.history import History
 from bridge.delivery.triggers import Triggers
 from bridge.feeds import Ears, Feeds
 from bridge.gate import Gate
-from bridge.http import asyncapi, openapi
-from bridge.http import cloud as cloud_door
-from bridge.http.cloud import CloudApi
-from bridge.http.cloudsync import CloudsyncDoors
-from bridge.http.connect import Connect
-from bridge.http.desktop_token import DesktopToken
-from bridge.http.dispatch import Below, Dispatch, Route, connect_routes, fixed
-from bridge.http.floor import FloorDoors
-from bridge.http.health import Health
-from bridge.http.pops import Pops
+from bridge.http.dispatch import Below, Dispatch, Route, fixed
+from bridge.http.documents import asyncapi, openapi
+from bridge.http.doors import cloud as cloud_door
+from bridge.http.doors import connect
+from bridge.http.doors.cloud import CloudApi
+from bridge.http.doors.cloudsync import CloudsyncDoors
+from bridge.http.doors.connect import Connect
+from bridge.http.doors.desktop_token import DesktopToken
+from bridge.http.doors.floor import FloorDoors
+from bridge.http.doors.health import Health
+from bridge.http.doors.pops import Pops
+from bridge.http.doors.websocket import WebSocket
 from bridge.http.server import Server
-from bridge.http.websocket import WebSocket
 from bridge.ledger.ledger import Ledger
 from bridge.records.records import Agent, Records, State
 from bridge.words.ledger import Record, Unavailable
@@ -221,7 +222,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
     settings = service.current_settings
     cloud = CloudApi(settings, service.gate, service.triggers)
     return {
-        **connect_routes(Connect(settings, service.gate, service.triggers)),
+        **connect.routes(Connect(settings, service.gate, service.triggers)),
         service.settings.cloud.token_path: Route("cloud_token", cloud.token, refuse=cloud_door.refusal),
         f"{service.settings.cloud.token_path}/refresh": Route(
             "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS", cloud_door.refusal

@@ -116,7 +116,7 @@ PLACES = {
     "jwt": ("bridge.credentials.tokens", "bridge.crm.assertion", *OUTSIDE),
     "msgspec": ("bridge", "agent_client"),
     "paho": ("agent_client.connection", *OUTSIDE),
-    "prometheus_client": ("bridge.http.health",),
+    "prometheus_client": ("bridge.http.doors.health",),
     "uvloop": ("bridge.service",),
     "yaml": ("bridge.config",),
     "yarl": ("bridge.crm.client",),

@@ -27,7 +27,7 @@ from bridge.connect import controls, reading
 from bridge.delivery import story
 from bridge.delivery.lifecycle import Status
 from bridge.delivery.triggers import DUPLICATE
-from bridge.http import cloud, cloudsync
+from bridge.http.doors import cloud, cloudsync
 from bridge.words import errors, warnings
 from bridge.words.answers import Accepted
 from bridge.words.pop import Pop

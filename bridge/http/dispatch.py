@@ -8,11 +8,10 @@ from typing import Protocol
 import msgspec
 from aiohttp import web
 
-from bridge.http import answers, connect, origins, target
+from bridge.http import answers, origins, target
 from bridge.http.body import Unread
 from bridge.words import errors
 from bridge.words.settings import Settings
-from bridge.words.trigger import Channel
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -41,16 +40,6 @@ class Below(msgspec.Struct, frozen=True):
     handler: Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
     methods: tuple[str, ...] = ("GET",)
     allow: str = "GET, HEAD, OPTIONS"
-
-
-def connect_routes(door: connect.Connect) -> dict[str, Route]:
-    """List the paths of the Connect API."""
-    return {
-        f"/api/sendmessage/{channel.lower()}": Route(
-            f"connect_{channel.lower()}", partial(door.handle, channel), connect.METHODS, connect.ALLOW
-        )
-        for channel in (Channel.CTI, Channel.CRM)
-    }
 
 
 def fixed(document: Mapping[str, object]) -> Handler:

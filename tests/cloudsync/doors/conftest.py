@@ -11,8 +11,8 @@ from multidict import CIMultiDictProxy
 
 from bridge.credentials.authority import Credentials
 from bridge.gate import Gate
-from bridge.http.cloudsync import CloudsyncDoors
 from bridge.http.dispatch import Dispatch, Route
+from bridge.http.doors.cloudsync import CloudsyncDoors
 from bridge.http.server import Server
 from bridge.words.principal import Role
 from bridge.words.settings import Address, Customer, Http, Settings

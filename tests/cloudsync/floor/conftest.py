@@ -16,7 +16,7 @@ from bridge.cloudsync.floor.today import TodayFromStt
 from bridge.credentials.authority import Credentials
 from bridge.gate import Gate
 from bridge.http.dispatch import Dispatch, Route
-from bridge.http.floor import FloorDoors
+from bridge.http.doors.floor import FloorDoors
 from bridge.http.server import Server
 from bridge.words.cloudsync import Mapping
 from bridge.words.principal import Role

@@ -7,8 +7,8 @@ from bridge.cloudsync.flow.quality import Quality
 from bridge.connect import admission, controls
 from bridge.delivery.lifecycle import Status
 from bridge.delivery.triggers import DUPLICATE
-from bridge.http import cloudsync, pops
-from bridge.http.schemas import MOMENT, Schema, components, live, ref, rows
+from bridge.http.documents.schemas import MOMENT, Schema, components, live, ref, rows
+from bridge.http.doors import cloudsync, pops
 from bridge.words import answers, errors
 from bridge.words.settings import CloudPaths
 from bridge.words.trigger import Channel

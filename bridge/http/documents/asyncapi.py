@@ -7,7 +7,7 @@ import msgspec
 from bridge import __version__
 from bridge.broker.core.presence import Presence
 from bridge.delivery.desks import Gone, Moved, Told
-from bridge.http.schemas import Schema, components, live, ref
+from bridge.http.documents.schemas import Schema, components, live, ref
 from bridge.words import topics
 from bridge.words.pop import Pop
 

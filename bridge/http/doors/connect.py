@@ -1,6 +1,7 @@
 """Connect: the door of the Connect API. One request is parsed, admitted, recorded, published and answered."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 from aiohttp import web
@@ -10,6 +11,7 @@ from bridge.delivery.repeats import Answer
 from bridge.delivery.triggers import Handled, Triggers
 from bridge.gate import Gate
 from bridge.http import answers, body, credentials, headers, origins
+from bridge.http.dispatch import Route
 from bridge.words.answers import Accepted
 from bridge.words.principal import Role
 from bridge.words.settings import Settings
@@ -52,6 +54,16 @@ class Connect:
         return answers.json(
             answer.status, answer.body, fields | {"Idempotent-Replayed": "true"} if replayed else fields
         )
+
+
+def routes(door: Connect) -> dict[str, Route]:
+    """List the paths of the Connect API."""
+    return {
+        f"/api/sendmessage/{channel.lower()}": Route(
+            f"connect_{channel.lower()}", partial(door.handle, channel), METHODS, ALLOW
+        )
+        for channel in (Channel.CTI, Channel.CRM)
+    }
 
 
 def _spell(handled: Handled, trigger: Trigger) -> Answer:

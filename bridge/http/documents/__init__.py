@@ -1,0 +1,1 @@
+"""Documents: the API and the topics, described from the types that spell them."""

@@ -1,0 +1,1 @@
+"""Doors: what each path of the HTTP port does."""
