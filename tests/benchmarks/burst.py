@@ -61,10 +61,13 @@ def sized(events: int) -> Size:
 
 
 class Feed(asyncio.Protocol):
-    """A connection that publishes letters with so many unacknowledged."""
+    """A connection that publishes letters with so many unacknowledged; `most` a second, 0: as fast as it may."""
 
-    def __init__(self, token: str) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, token: str, most: int) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._most = most
+        self._sent = 0
+        self._begun = 0.0
         self._token = token
         self._rest = b""
         self._letters: Iterator[bytes] = iter(())
@@ -99,18 +102,23 @@ class Feed(asyncio.Protocol):
     def publish(self, letters: list[bytes]) -> None:
         """Begin."""
         self._letters = iter(letters)
+        self._begun = self._loop.time()
         self.proceed()
 
     def proceed(self) -> None:
         """Send as many as may be unacknowledged."""
         some = []
         size = 0
-        while self._unacknowledged < WINDOW and not self._ended and size < PACE:
+        due = int((self._loop.time() - self._begun) * self._most) if self._most else sys.maxsize
+        if self._most and not self._ended:
+            self._loop.call_later(0.002, self.proceed)
+        while self._unacknowledged < WINDOW and not self._ended and size < PACE and self._sent < due:
             letter = next(self._letters, None)
             if letter is None:
                 self._ended = True
                 break
             some.append(letter)
+            self._sent += 1
             size += len(letter)
             self._unacknowledged += 1
         if some:
@@ -119,14 +127,14 @@ class Feed(asyncio.Protocol):
             self.done.set_result(None)
 
 
-async def send(port: int, token: str, events: list[Event]) -> None:
+async def send(port: int, token: str, events: list[Event], most: int) -> None:
     """Be the feed: ready when all is spelled, then one burst for the line on stdin."""
     letters = [
         packets.publish(f"CLOUDSYNC/acme/{event.channel}", event.payload, qos=1, mid=number % 65_535 + 1)
         for number, event in enumerate(events)
     ]
     loop = asyncio.get_running_loop()
-    _, feed = await loop.create_connection(lambda: Feed(token), "127.0.0.1", port)
+    _, feed = await loop.create_connection(lambda: Feed(token, most), "127.0.0.1", port)
     await feed.ready
     say(events=len(letters), size=sum(map(len, letters)) / len(letters))
     await asyncio.to_thread(sys.stdin.readline)
@@ -144,11 +152,13 @@ def say(**what: object) -> None:
 
 
 @asynccontextmanager
-async def feeding(port: int, token: str, seed: int, events: int) -> AsyncIterator[asyncio.subprocess.Process]:
+async def feeding(
+    port: int, token: str, seed: int, events: int, most: int = 0
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Have a feed that only has to be told."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.benchmarks.burst", "--feed", str(port), "--token", token),
-        *("--seed", str(seed), "--events", str(events)),
+        *("--seed", str(seed), "--events", str(events), "--most", str(most)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -161,7 +171,7 @@ async def feeding(port: int, token: str, seed: int, events: int) -> AsyncIterato
 # The bridge
 
 
-async def burst(folder: Path, events: int, rate: int) -> None:
+async def burst(folder: Path, events: int, rate: int, most: int) -> None:
     """Measure a real bridge."""
     bridge = Bridge(folder / "data", Day(1, sized(events)).config())
     feed, reader, key = bridge.token("feed"), bridge.token("observer"), bridge.key()
@@ -179,7 +189,7 @@ async def burst(folder: Path, events: int, rate: int) -> None:
                 await _burst(bridge, feed, number, events)
                 await _read(bridge, reader, Day(number, sized(events), FIRST + number))
             await _pops(people, "after two bursts", rate)
-            async with feeding(bridge.mqtt_port, feed, 3, events) as process:
+            async with feeding(bridge.mqtt_port, feed, 3, events, most) as process:
                 await answer(process)
                 await tell(process, "go")
                 await _pops(people, "beside a burst", rate)
@@ -289,17 +299,23 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200, help="triggers per second")
     parser.add_argument("--feed", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--token", help=argparse.SUPPRESS)
+    parser.add_argument("--most", type=int, default=0, help="events per second beside the pops; 0: as fast as it may")
     parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.feed:
         uvloop.run(
-            send(options.feed, options.token, Day(options.seed, sized(options.events), FIRST + options.seed).events())
+            send(
+                options.feed,
+                options.token,
+                Day(options.seed, sized(options.events), FIRST + options.seed).events(),
+                options.most,
+            )
         )
         return
     sys.stdout.write(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.events:
-            uvloop.run(burst(Path(folder), options.events, options.rate))
+            uvloop.run(burst(Path(folder), options.events, options.rate, options.most))
         if options.day:
             uvloop.run(large(Path(folder), options.day))
 
