@@ -74,7 +74,7 @@ class Delivery:
         if len(payload) > LARGEST_PAYLOAD:
             raise errors.payload_too_large("The payload to be published", len(payload), LARGEST_PAYLOAD)
         receivers = self._broker().desktops(trigger.topic)
-        reference = (trigger.reference or popid) if trigger.channel is Channel.CLOUD else None
+        reference = _record_of(trigger.channel, trigger.reference, popid)
         if trigger.controls.dryrun:
             return self._claiming.foretell(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
@@ -139,7 +139,7 @@ class Delivery:
                 Message(entry.topic, entry.payload),
                 entry.sent,
                 entry.expires,
-                (entry.reference or entry.popid) if entry.channel == Channel.CLOUD else None,
+                _record_of(entry.channel, entry.reference, entry.popid),
                 entry.campaign,
             )
             live.status = Status(status)
@@ -286,7 +286,7 @@ class Delivery:
         steps = [Step(Status.ACCEPTED, live.accepted)]
         if decided is not None:
             live.status = decided
-            steps.append(Step(decided, live.accepted, " ".join(filter(None, (live.reason, live.holder)))))
+            steps.append(Step(decided, live.accepted, live.refusal))
         entry = Entry(
             popid=live.popid,
             customer=trigger.customer,
@@ -362,7 +362,7 @@ class Delivery:
 
     def _end(self, live: LivePop, decided: Status) -> None:
         """End an accepted pop before it is published."""
-        self.move(live, decided, " ".join(filter(None, (live.reason, live.holder))))
+        self.move(live, decided, live.refusal)
         self._tell_failure(live)
 
     async def _acknowledge(self) -> None:
@@ -394,3 +394,8 @@ class Delivery:
                     await self.live.nearer.wait()
             except TimeoutError:
                 continue
+
+
+def _record_of(channel: str, reference: str | None, popid: str) -> str | None:
+    """Name the record that a pop opens: only the Cloud API's open one, and without a reference it is the pop's own."""
+    return (reference or popid) if channel == Channel.CLOUD else None

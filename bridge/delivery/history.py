@@ -1,6 +1,7 @@
 """History: what is known of pops and agents afterwards, for those who may know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bridge.broker.port import Broker
 from bridge.cloud.licences import Seats
@@ -43,12 +44,8 @@ class History:
         """List a customer's pops, newest first."""
         if status is not None and status not in set(Status):
             raise errors.invalid_parameter("status", f"must be one of {', '.join(Status)}")
-        try:
+        with _reading(), _turning():
             page = await self._ledger.pops(customer, agent, status, since, limit, cursor)
-        except ValueError:
-            raise errors.invalid_parameter("cursor", "is none that was given out") from None
-        except Unavailable:
-            raise errors.overloaded("The ledger cannot be read for now") from None
         return PopList(items=[_told(one) for one in page.items], next=page.next)
 
     async def pop(self, principal: Principal, popid: str) -> PopTold:
@@ -67,25 +64,19 @@ class History:
 
     async def agents(self, customer: str, limit: int, cursor: str | None) -> AgentList:
         """List the agents seen in the last 30 days."""
-        try:
-            page = await self._ledger.agents(customer, self._delivery.now() - SEEN_WITHIN, limit, cursor)
-        except ValueError:
-            raise errors.invalid_parameter("cursor", "is none that was given out") from None
-        except Unavailable:
-            raise errors.overloaded("The ledger cannot be read for now") from None
-        return AgentList(
-            items=[await self._agent(customer, seen.agent, seen.at) for seen in page.items], next=page.next
-        )
+        with _reading():
+            with _turning():
+                page = await self._ledger.agents(customer, self._delivery.now() - SEEN_WITHIN, limit, cursor)
+            items = [await self._agent(customer, seen.agent, seen.at) for seen in page.items]
+        return AgentList(items=items, next=page.next)
 
     async def agent(self, customer: str, agent: str) -> AgentTold:
         """Show one agent."""
-        try:
+        with _reading():
             seen = await self._ledger.agent(customer, agent)
             if seen is None or seen.at < self._delivery.now() - SEEN_WITHIN:
                 raise errors.not_found("No such agent was seen in the last 30 days")
             return await self._agent(customer, agent, seen.at)
-        except Unavailable:
-            raise errors.overloaded("The ledger cannot be read for now") from None
 
     def licence(self, customer: str, cloud: Cloud) -> LicenceTold:
         """Show plugin and licence."""
@@ -95,10 +86,8 @@ class History:
         )
 
     async def _visible(self, principal: Principal, popid: str) -> Pop:
-        try:
+        with _reading():
             found = await self._ledger.pop(popid, principal.customer)
-        except Unavailable:
-            raise errors.overloaded("The ledger cannot be read for now") from None
         foreign = found is None or (
             (principal.role is Role.KEY and found.key != principal.id)
             or (principal.role is Role.DESKTOP and found.agent != principal.agent)
@@ -120,6 +109,24 @@ class History:
             activities=desk.activities,
             pops=[one.popid for one in page.items],
         )
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Refuse while the ledger cannot be read."""
+    try:
+        yield
+    except Unavailable:
+        raise errors.overloaded("The ledger cannot be read for now") from None
+
+
+@contextmanager
+def _turning() -> Iterator[None]:
+    """Refuse a cursor that is none."""
+    try:
+        yield
+    except ValueError:
+        raise errors.invalid_parameter("cursor", "is none that was given out") from None
 
 
 def _told(found: Pop) -> PopTold:

@@ -77,6 +77,11 @@ class LivePop:
         self.suspended: str | None = None
         self.changed: asyncio.Event | None = None
 
+    @property
+    def refusal(self) -> str:
+        """Give the reason, and who holds the record, as a step's detail has them."""
+        return " ".join(filter(None, (self.reason, self.holder)))
+
     def written(self, qos: int) -> None:
         """See `Watcher`."""
         self.copies.written = True
