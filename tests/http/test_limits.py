@@ -173,21 +173,26 @@ async def test_an_idle_connection_outlives_the_deadline_of_a_head(hasty: Bridge)
 
 
 async def test_more_connections_than_the_bound_are_closed_and_the_others_are_served(hasty: Bridge) -> None:
+    """Every client keeps its connection once it is answered, so that none makes room for the next."""
     opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", hasty.http_port) for _ in range(230)))
-    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
     async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        with contextlib.suppress(ConnectionError):
-            writer.write(request)
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             async with asyncio.timeout(WITHIN):
-                return b" 200 " in await reader.read()
+                return b" 200 " in await reader.readuntil(b"\r\n\r\n")
         return False
 
     served = sum(await asyncio.gather(*(ask(*one) for one in opened)))
     for _, writer in opened:
         writer.close()
     assert 0 < served <= 200
-    assert b" 200 " in await raw(hasty.http_port, request)
+    async with asyncio.timeout(WITHIN):
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = b""
+        while b" 200 " not in answer:
+            with contextlib.suppress(ConnectionError):
+                answer = await raw(hasty.http_port, request)
 
 
 async def test_more_open_pops_than_the_bound_are_503_until_there_is_room(hasty: Bridge) -> None:
