@@ -56,7 +56,18 @@ async def beside(service: Service, data: Path, *, simulator: bool) -> AsyncItera
     async with AsyncExitStack() as stack:
         if simulator:
             await stack.enter_async_context(simulated.running(service, data, CUSTOMER, since=since))
-        yield _lines(service, kept, simulator=simulator)
+        lines = list(_lines(service, kept, simulator=simulator))
+        service.pages.show(
+            {
+                "customer": CUSTOMER,
+                "key": kept.key,
+                "observer": kept.observer,
+                "desktops": kept.desktops,
+                "cloud": {"username": CLOUD_USER, "password": kept.passwords[CLOUD_USER]},
+                "lines": lines,
+            }
+        )
+        yield lines
 
 
 async def _token(service: Service, kept: str, role: Role, agent: str | None = None) -> str:
@@ -97,6 +108,9 @@ def _write(path: Path, kept: _Kept) -> None:
 def _lines(service: Service, kept: _Kept, *, simulator: bool) -> Iterable[str]:
     http, mqtt = service.http.address, service.mqtt
     base = f"http://{http}/api/sendmessage"
+    yield f"# Look at it: http://{http}/ tells what there is. The desktops of agents 1001 and 1002 in a browser:"
+    for agent in AGENTS:
+        yield f"http://{http}/desktop#{kept.desktops[agent]}"
     answered = {"agentid": "1001", "event": "On Answer", "caller": "+15551234567", "jwt": kept.key}
     waiting = answered | {"pop_wait": "5"}
     button = {

@@ -20,6 +20,7 @@ from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.store.database import InUseError
 from bridge.credentials.authority import Credentials
 from bridge.credentials.refusals import UnusableError
+from bridge.delivery import recount
 from bridge.delivery.claims import Claims
 from bridge.delivery.delivery import Delivery
 from bridge.delivery.desks import Desks
@@ -31,17 +32,20 @@ from bridge.http.dispatch import Below, Dispatch, Route, fixed
 from bridge.http.documents import asyncapi, openapi
 from bridge.http.doors import cloud as cloud_door
 from bridge.http.doors import connect
+from bridge.http.doors import pages as page_doors
 from bridge.http.doors.cloud import CloudApi
 from bridge.http.doors.cloudsync import CloudsyncDoors
 from bridge.http.doors.connect import Connect
 from bridge.http.doors.desktop_token import DesktopToken
 from bridge.http.doors.floor import FloorDoors
 from bridge.http.doors.health import Health
+from bridge.http.doors.pages import Pages
 from bridge.http.doors.pops import Pops
 from bridge.http.doors.websocket import WebSocket
 from bridge.http.server import Server
 from bridge.ledger.ledger import Ledger
 from bridge.records.records import Agent, Records, State
+from bridge.words.answers import FunnelTold
 from bridge.words.ledger import Record, Unavailable
 from bridge.words.settings import Address, Customer, Licence, Settings
 
@@ -68,6 +72,7 @@ class Service:
         self.triggers: Triggers
         self.dispatch: Dispatch
         self.feeds: Feeds
+        self.pages: Pages
         self.broker: EmbeddedBroker
         self.delivery: Delivery
         self.http: Server
@@ -130,6 +135,10 @@ class Service:
         if self.broker.sweeper is not None:
             await asyncio.shield(self.broker.sweeper)
 
+    def funnel(self, customer: str, hours: int) -> FunnelTold:
+        """Tell what became of a customer's pops."""
+        return self.delivery.funnel.told(customer, hours, self.now())
+
     def current_broker(self) -> Broker:
         """Give the broker."""
         return self.broker
@@ -178,10 +187,14 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         floor = FloorDoors(service.current_settings, service.gate, service.feeds.floor)
         websocket = WebSocket(service.current_settings, lambda: service.broker)
         history = History(service.ledger, service.delivery, service.records, service.seats, service.current_broker)
-        pops = Pops(service.current_settings, service.gate, history)
+        pops = Pops(service.current_settings, service.gate, history, service.funnel)
+        service.pages = Pages(lambda: service.mqtt, demo=demo)
         dispatch.open(
-            _routes(service, dispatch, websocket, pops) | _feed_routes(service, floor),
-            {
+            _routes(service, dispatch, websocket, pops)
+            | _feed_routes(service, floor)
+            | page_doors.routes(service.pages),
+            page_doors.below(service.pages)
+            | {
                 "/api/pops/": Below("pop", pops.one_pop, ("GET", "DELETE"), "GET, HEAD, DELETE, OPTIONS"),
                 "/api/agents/": Below("agent", pops.one_agent),
             },
@@ -189,6 +202,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
         service.http = Server(settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None)
         async with (
             _background(service.delivery.run(), "delivery"),
+            _background(recount.run(service.delivery.funnel, service.ledger, service.now), "delivery: recount"),
             _started("mqtt", settings.mqtt.bind, service.broker.start, service.broker.stop),
             _background(service.watch_sweeper(), "broker: watch the sweeper"),
             _background(cloudsync.run(), "cloudsync"),
@@ -231,6 +245,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
         "/api/pops": Route("pops", pops.list_pops),
         "/api/agents": Route("agents", pops.list_agents),
         "/api/licence": Route("licence", pops.licence),
+        "/api/funnel": Route("funnel", pops.funnel),
         "/api/desktop/token": Route(
             "desktop_token", DesktopToken(settings, service.gate).handle, ("POST",), "POST, OPTIONS"
         ),

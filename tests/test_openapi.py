@@ -16,6 +16,8 @@ from jsonschema import Draft202012Validator
 from agent_client import Desktop, State
 from agent_client.messages import Gone, encode
 from bridge import config, service
+from bridge.http.doors.pages import PAGES as PAGE_PATHS
+from bridge.http.doors.pages import SHELVES
 from bridge.words import errors, topics
 from bridge.words.settings import Settings
 from tests.broker.contract.client import Client
@@ -157,8 +159,10 @@ async def test_every_path_is_described_with_its_methods_and_no_other(tmp_path: P
     file = tmp_path / "broker.yaml"
     file.write_text(CONFIG, encoding="utf-8")
     settings: Settings = config.load(file)
+    pages = {"/about.json", *PAGE_PATHS, *(f"{shelf}*" for shelf in SHELVES)}
     async with service.running(file, tmp_path / "data", settings) as running:
-        there = {path: {*methods} for path, methods in running.dispatch.paths().items() if path != "/mqtt"}
+        paths_there = running.dispatch.paths().items()
+        there = {path: {*methods} for path, methods in paths_there if path != "/mqtt" and path not in pages}
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://{running.http.address}/openapi.json") as got,
