@@ -24,6 +24,7 @@ LAYERS = (
             "bridge.cloudsync.numbers",
             "bridge.cloudsync.records",
             "bridge.connect",
+            "bridge.delivery.funnel",
             "bridge.delivery.lifecycle",
             "bridge.records",
         ),

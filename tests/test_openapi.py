@@ -304,7 +304,9 @@ async def test_who_reads_is_answered_as_described(doors: Doors, secret: dict[str
     await doors("GET", f"/api/pops/{'x' * 22}", 404, headers=observer)
     await doors("GET", "/api/agents/nobody-at-all", 404, headers=observer)
     await doors("GET", "/api/licence", 200, headers=observer)
-    for path in ("/api/pops", "/api/agents", "/api/agents/nobody", "/api/licence"):
+    await doors("GET", "/api/funnel?hours=1", 200, headers=observer)
+    await doors("GET", "/api/funnel?hours=25", 400, headers=observer)
+    for path in ("/api/pops", "/api/agents", "/api/agents/nobody", "/api/licence", "/api/funnel"):
         await doors("GET", path, 401)
         await doors("GET", path, 403, headers=key)
 

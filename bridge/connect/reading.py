@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -94,19 +95,27 @@ def _contains(value: bytes, key: bytes) -> bool:
 
 
 def _media_type(content_type: str, body: bytes) -> str:
+    kind, charset, known = _kind(content_type)
+    if charset and not (charset in _LATIN and body.isascii()):
+        raise errors.Fault("unsupported_media_type", f"The charset {charset[:40]} is not supported; send UTF-8.")
+    if not known:
+        raise errors.Fault(
+            "unsupported_media_type",
+            f"{kind[:60]} is not supported; send application/json, a form, or text/plain with JSON.",
+        )
+    return kind
+
+
+@lru_cache(maxsize=256)
+def _kind(content_type: str) -> tuple[str, str, bool]:
+    """Give the media type, the charset unless it is UTF-8, and whether the media type can be read."""
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower()
-    charset = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
-    if charset and charset[1].lower() not in _UTF_8 and not (charset[1].lower() in _LATIN and body.isascii()):
-        raise errors.Fault("unsupported_media_type", f"The charset {charset[1][:40]} is not supported; send UTF-8.")
+    found = re.search(r"charset\s*=\s*\"?([\w.:-]+)", parameters, re.IGNORECASE)
+    charset = found[1].lower() if found and found[1].lower() not in _UTF_8 else ""
     if kind in _JSON_TYPES or (kind.startswith("application/") and kind.endswith("+json")):
-        return _JSON
-    if kind in {_URLENCODED, _MULTIPART}:
-        return kind
-    raise errors.Fault(
-        "unsupported_media_type",
-        f"{kind[:60]} is not supported; send application/json, a form, or text/plain with JSON.",
-    )
+        return _JSON, charset, True
+    return kind, charset, kind in {_URLENCODED, _MULTIPART}
 
 
 def _read_body(kind: str, content_type: str, body: bytes, notes: list[str]) -> dict[str, list[Value]]:

@@ -10,6 +10,7 @@ from bridge.delivery import desks, lifecycle
 from bridge.delivery.claiming import Claiming
 from bridge.delivery.claims import Claims, Taken
 from bridge.delivery.desks import Desks, Moved, Told
+from bridge.delivery.funnel import Funnel
 from bridge.delivery.lifecycle import FINAL, OPEN, Status, may_follow
 from bridge.delivery.live import LivePop, LivePops
 from bridge.delivery.outcome import Outcome, document, short, so_far
@@ -58,6 +59,7 @@ class Delivery:
         self._told_something = asyncio.Event()
         self._stopping = False
         self.counted: dict[str, int] = {status.value: 0 for status in Status}
+        self.funnel = Funnel()
 
     async def deliver(
         self, trigger: Trigger, credential: str, identity: bytes | None, remember: Remember | None = None
@@ -73,18 +75,18 @@ class Delivery:
         payload = pop.encode(document(trigger, popid, now))
         if len(payload) > LARGEST_PAYLOAD:
             raise errors.payload_too_large("The payload to be published", len(payload), LARGEST_PAYLOAD)
-        receivers = self._broker().desktops(trigger.topic)
         reference = _record_of(trigger.channel, trigger.reference, popid)
+        # A pop that is neither judged nor foretold learns who listens when it is published.
+        judged = trigger.controls.dryrun or trigger.refusal is not None or reference is not None
+        receivers = self._broker().desktops(trigger.topic) if judged else 0
         if trigger.controls.dryrun:
             return self._claiming.foretell(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
         message = Message(trigger.topic, payload)
         live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
-        decided = self._claiming.decide(live, trigger.refusal, receivers)
+        decided = self._claiming.decide(live, trigger.refusal, receivers) if judged else None
         await self._record(live, trigger, credential, identity, payload, decided, remember)
         if decided is not None:
-            self.counted[decided] += 1
-            live.status = decided
             self._tell_failure(live)
             return so_far(live, receivers), None
         self.live.add(live, self.now())
@@ -165,8 +167,9 @@ class Delivery:
         if status is before or not may_follow(before, status):
             return
         live.status = status
-        self.counted[status] += 1
-        self._ledger.note(live.popid, status, self.now(), detail, final=status in FINAL)
+        now = self.now()
+        self._count(live, before, status, now, detail)
+        self._ledger.note(live.popid, status, now, detail, final=status in FINAL)
         if before in OPEN and status not in OPEN:
             self.live.close(live)
             if self.live.holds(live.agent):
@@ -263,12 +266,13 @@ class Delivery:
                 "agent %r of %s: %s for a pop that was not sent to it, or is done", agent[1], agent[0], told.outcome
             )
             return
-        live.reason, live.suspended = short(told.reason), short(told.suspended)
+        reason, suspended = short(told.reason), short(told.suspended)
         if told.outcome == "refused":
             self._claiming.give_back(live)
         elif told.outcome == "shown" and live.taken is None:
             self._claiming.take_shown(live)
-        self.move(live, Status(told.outcome), live.reason or live.suspended or "")
+        self.move(live, Status(told.outcome), reason or suspended or "")
+        live.reason, live.suspended = reason, suspended
         self._tell_failure(live)
         self._desks.opened(agent, live.popid)
 
@@ -310,7 +314,15 @@ class Delivery:
             # The ledger itself says once that it fails; a line for each trigger would flood a disk that may be full.
             log.debug("the ledger cannot be written: %s", unavailable)
             raise errors.overloaded("The pop could not be recorded") from None
-        self.counted[Status.ACCEPTED] += 1
+        self._count(live, None, Status.ACCEPTED, live.accepted)
+        if decided is not None:
+            self._count(live, Status.ACCEPTED, decided, live.accepted, live.refusal)
+
+    def _count(self, live: LivePop, before: Status | None, status: Status, at: float, detail: str = "") -> None:
+        """Count a step, in the one place where all pass: for the metrics, and for the funnel."""
+        self.counted[status] += 1
+        earlier = (live.refusal or live.suspended or "") if before is Status.REFUSED else ""
+        self.funnel.step(live.agent[0], live.accepted, before, status, at, detail, earlier)
 
     async def _publish(self, live: LivePop, audience: Audience) -> int:
         receipt = await self._broker().publish(live.message, audience, live)

@@ -116,7 +116,9 @@ class Guard:
     """The duplicate guard: the first of identical triggers within a window is popped, the others name it."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[bytes, tuple[float, asyncio.Future[str | None] | str]] = OrderedDict()
+        # When the first came, and its popid; None while it is at work.
+        self._seen: OrderedDict[bytes, tuple[float, str | None]] = OrderedDict()
+        self._twins: dict[bytes, asyncio.Future[None]] = {}
 
     def restore(self, identity: bytes, popid: str, at: float) -> None:
         """Take over what the ledger knows, oldest first."""
@@ -128,22 +130,25 @@ class Guard:
             at, popid = known
             if not at <= now < at + window:
                 break
-            if isinstance(popid, str):
+            if popid is not None:
                 return popid
-            await asyncio.shield(popid)
-        self._seen[identity] = (now, asyncio.get_running_loop().create_future())
+            if identity not in self._twins:
+                self._twins[identity] = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._twins[identity])
+        self._seen[identity] = (now, None)
         self._seen.move_to_end(identity)
-        while len(self._seen) > _GUARDED:
+        if len(self._seen) > _GUARDED:
             self._seen.popitem(last=False)
         return None
 
     def settled(self, identity: bytes, popid: str | None) -> None:
         """Tell the popid of a first; None: it came to nothing, and a twin that waits may be the first."""
-        known = self._seen.pop(identity, None)
-        if known is None:
-            return
-        at, waited = known
-        if popid is not None:
-            self._seen[identity] = (at, popid)
-        if isinstance(waited, asyncio.Future) and not waited.done():
-            waited.set_result(popid)
+        known = self._seen.get(identity)
+        if known is not None:
+            if popid is None:
+                del self._seen[identity]
+            else:
+                self._seen[identity] = (known[0], popid)
+        twins = self._twins.pop(identity, None)
+        if twins is not None:
+            twins.set_result(None)

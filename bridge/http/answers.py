@@ -1,40 +1,77 @@
 """Answers: every answer of the HTTP doors, in one shape, never cached."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 import msgspec
 from aiohttp import web
+from aiohttp.helpers import rfc822_formatted_time
 
 from bridge.words.errors import Fault
 
 _ENCODE = msgspec.json.Encoder().encode
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "popbridge"}
 _PROBLEM = "application/problem+json"
+_JSON = {"Content-Type": "application/json", **_HEADERS}
 
 
-def ok(answer: msgspec.Struct | Mapping[str, object], headers: Mapping[str, str] | None = None) -> web.Response:
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_BODILESS = frozenset({204, 304})
+
+
+class Answer:
+    """One whole answer. `keep_alive` is False where the connection must end with it."""
+
+    __slots__ = ("body", "headers", "keep_alive", "status")
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+        self.keep_alive = True
+
+    def spell(self, *, version: str, asks_body: bool) -> bytes:
+        """Spell it as HTTP/`version` has it (RFC 9112); without its body for HEAD. No field can begin another one."""
+        head = [f"HTTP/{version} {self.status} {_REASONS[self.status]}"]
+        head += [f"{name}: {value}" for name, value in self.headers.items()]
+        head.append(f"Date: {rfc822_formatted_time()}")
+        if self.status not in _BODILESS:
+            head.append(f"Content-Length: {len(self.body)}")
+        if not self.keep_alive:
+            head.append("Connection: close")
+        elif version == "1.0":
+            head.append("Connection: keep-alive")
+        spelled = "\r\n".join(head)
+        if spelled.count("\n") >= len(head) or spelled.count("\r") >= len(head):
+            raise ValueError("a header field has a line break")
+        return spelled.encode() + b"\r\n\r\n" + (self.body if asks_body else b"")
+
+
+Answered = Answer | web.StreamResponse
+"""What a door gives: an answer to be written, or a stream that wrote itself."""
+
+
+def ok(answer: msgspec.Struct | Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer:
     """Answer 200 with a JSON object."""
     return json(200, _ENCODE(answer), headers)
 
 
-def json(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+def json(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
     """Answer with JSON that is spelled already."""
-    return web.Response(
-        status=status, body=body, content_type="application/json", headers=_HEADERS | dict(headers or {})
-    )
+    return Answer(status, body, {**_JSON, **headers} if headers else _JSON.copy())
 
 
-def text(body: bytes, content_type: str) -> web.Response:
+def text(body: bytes, content_type: str) -> Answer:
     """Answer 200 with a text of its own kind."""
-    return web.Response(body=body, headers=_HEADERS | {"Content-Type": content_type})
+    return Answer(200, body, _HEADERS | {"Content-Type": content_type})
 
 
-def empty(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+def empty(status: int, headers: Mapping[str, str] | None = None) -> Answer:
     """Answer without a body."""
-    return web.Response(status=status, headers=_HEADERS | dict(headers or {}))
+    return Answer(status, b"", _HEADERS | dict(headers or {}))
 
 
-def refusal(fault: Fault, accept: str = "", *, close: bool = False) -> web.Response:
+def refusal(fault: Fault, accept: str = "", *, close: bool = False) -> Answer:
     """Answer a refusal in the one shape; as problem+json (RFC 9457), where Accept asks, `status` is the number."""
     problem = fault.problem
     as_problem = _PROBLEM in accept.lower()
@@ -48,12 +85,7 @@ def refusal(fault: Fault, accept: str = "", *, close: bool = False) -> web.Respo
         "hint": problem.hint,
         **fault.extra,
     }
-    response = web.Response(
-        status=problem.status,
-        body=_ENCODE(answer),
-        content_type=_PROBLEM if as_problem else "application/json",
-        headers=_HEADERS | dict(fault.headers),
-    )
-    if close:
-        response.force_close()
+    kind = {"Content-Type": _PROBLEM} if as_problem else {}
+    response = json(problem.status, _ENCODE(answer), {**kind, **fault.headers})
+    response.keep_alive = not close
     return response

@@ -13,13 +13,13 @@ from bridge.http.body import Unread
 from bridge.words import errors
 from bridge.words.settings import Settings
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[answers.Answered]]
 
 
 class Refuse(Protocol):
     """Words a refusal; see `answers.refusal`."""
 
-    def __call__(self, fault: errors.Fault, accept: str = "", *, close: bool = False) -> web.Response:
+    def __call__(self, fault: errors.Fault, accept: str = "", *, close: bool = False) -> answers.Answer:
         """Make the answer."""
 
 
@@ -37,7 +37,7 @@ class Below(msgspec.Struct, frozen=True):
     """Every path below one: the handler gets what stands behind it, as it came."""
 
     name: str
-    handler: Callable[[web.BaseRequest, str], Awaitable[web.StreamResponse]]
+    handler: Callable[[web.BaseRequest, str], Awaitable[answers.Answered]]
     methods: tuple[str, ...] = ("GET",)
     allow: str = "GET, HEAD, OPTIONS"
 
@@ -45,7 +45,7 @@ class Below(msgspec.Struct, frozen=True):
 def fixed(document: Mapping[str, object]) -> Handler:
     """Answer always the same document."""
 
-    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+    async def handle(_: web.BaseRequest) -> answers.Answered:
         return answers.ok(document)
 
     return handle
@@ -70,7 +70,7 @@ class Dispatch:
         below = {f"{path}*": one.methods for path, one in self._below.items()}
         return {path: one.methods for path, one in self._routes.items()} | below
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> answers.Answered:
         """Answer one request."""
         path = target.path_of(request)
         route = self._routes.get(path) or self._find(path)
@@ -83,11 +83,14 @@ class Dispatch:
             close = isinstance(fault, Unread) or not request.content.is_eof()
             refuse = answers.refusal if route is None else route.refuse
             response = refuse(fault, request.headers.get("Accept", ""), close=close)
-        if not response.prepared:
+        if isinstance(response, answers.Answer):
+            varies = response.headers.get("Vary")
             response.headers.update(origins.headers(origin))
+            if varies is not None:
+                response.headers["Vary"] = f"{varies}, Origin"
             if request.method == "CONNECT" or request.headers.get("Upgrade", "").lower() == "websocket":
                 # aiohttp's parser reads no further request on this connection.
-                response.force_close()
+                response.keep_alive = False
         self.answered[route.name if route else "none", str(response.status)] += 1
         return response
 
@@ -102,11 +105,11 @@ class Dispatch:
         return Route(below.name, partial(_behind, below, rest), below.methods, below.allow)
 
 
-async def _behind(below: Below, rest: str, request: web.BaseRequest) -> web.StreamResponse:
+async def _behind(below: Below, rest: str, request: web.BaseRequest) -> answers.Answered:
     return await below.handler(request, rest)
 
 
-async def _answer(route: Route | None, request: web.BaseRequest, origin: str | None) -> web.StreamResponse:
+async def _answer(route: Route | None, request: web.BaseRequest, origin: str | None) -> answers.Answered:
     if route is None:
         raise errors.Fault("not_found", "There is no such path here.")
     if request.method == "OPTIONS":

@@ -8,9 +8,9 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
@@ -25,7 +25,7 @@ _BACKLOG = 4096
 
 log = logging.getLogger("popbridge.http")
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.BaseRequest], Awaitable[answers.Answered]]
 
 
 class _Protocol(RequestHandler):
@@ -58,9 +58,25 @@ class _Protocol(RequestHandler):
         elif self._deadline is None:
             self._deadline = self._loop.call_later(self._head_timeout, self._too_slow)
 
-    async def _handle_request(self, request: web.BaseRequest, *rest: Any) -> tuple[web.StreamResponse, bool]:
+    async def _handle_request(self, request: web.BaseRequest, *rest: Any) -> tuple[Any, bool]:
         self._stop_clock()
         return await super()._handle_request(request, *rest)
+
+    async def finish_response(self, request: web.BaseRequest, resp: Any, start_time: float | None) -> tuple[Any, bool]:
+        """Write an answer in one piece; the rest is aiohttp's. Tell with it whether the client is gone."""
+        if not isinstance(resp, answers.Answer):
+            return await super().finish_response(request, resp, start_time)
+        resp.keep_alive = resp.keep_alive and request.keep_alive
+        if self.transport is None:
+            return resp, True
+        version = "1.0" if request.version < HttpVersion11 else "1.1"
+        self.transport.write(resp.spell(version=version, asks_body=request.method != "HEAD"))
+        if self.writing_paused:
+            try:
+                await self._drain_helper()
+            except ConnectionError:
+                return resp, True
+        return resp, False
 
     def handle_error(
         self,
@@ -68,7 +84,7 @@ class _Protocol(RequestHandler):
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
-    ) -> web.StreamResponse:
+    ) -> Any:
         """Answer what aiohttp refuses, or a bug of ours; the request is never quoted."""
         del message
         if status == 400 and exc is not None:
@@ -109,7 +125,8 @@ class Server:
         self._tls = tls
         self._connections = 0
         self.refused_full = 0
-        self.inner = web.Server(handler)
+        # aiohttp sees an `Answer` only in `finish_response`, which is ours.
+        self.inner = web.Server(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 from bridge.ledger import openpops, queries
 from bridge.ledger.database import Database
 from bridge.ledger.purge import ANSWERS_KEPT, Purge
+from bridge.ledger.queries import Life
 from bridge.ledger.writer import Writer
 from bridge.words.ledger import (
     Entry,
@@ -49,6 +50,7 @@ class Ledger:
         self._purge = Purge(database, bounds, lambda: writer.pops)
         self._seen: dict[tuple[str, str], float] = {}
         self._taken_up = False
+        self._found = 0
         self.dropped = 0
 
     @classmethod
@@ -142,6 +144,7 @@ class Ledger:
         """
         await self._writer.settled()
         self._writer.last = await openpops.expire(self._database, self._writer.last, now)
+        self._found = self._writer.last
         self._taken_up = True
         return await queries.open_pops(self._database)
 
@@ -164,6 +167,13 @@ class Ledger:
         return await queries.pops(
             self._database, customer, agent=agent, status=status, since=since, limit=limit, cursor=cursor
         )
+
+    async def lives(self, since: float, before: int | None = None) -> list[Life]:
+        """List some of the pops that were there at `take_up`, as they were then, the newest first.
+
+        `before` is the number of the last one of the part before; empty: there are no more since that time.
+        """
+        return await queries.lives(self._database, self._found, since, before)
 
     def remember(self, answer: Remembered) -> None:
         """Keep an answer that belongs to no new pop; while the ledger is behind, it is dropped."""

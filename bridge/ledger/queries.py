@@ -12,6 +12,7 @@ from bridge.words.ledger import Entry, Fingerprint, Page, Pop, Record, Remembere
 MOST_LISTED = 500
 MOST_FINGERPRINTS = 200_000
 _CHUNK = 1_000  # open pops or records fetched at once
+_LIVES = 250  # lives fetched at once: decoding and counting them keeps the event loop for about 1 ms
 _FIRST = -1
 _NEWEST = 2**63 - 1
 _LAST_TIME = 8e9  # in 2223; the numbers of later pops would not fit
@@ -48,6 +49,18 @@ OPEN = """
         WHERE number IN (SELECT number FROM pops WHERE open = 1) AND number > ? ORDER BY number LIMIT ?
     )
 """
+# As they were when ?3 was the last number given; each is an array in the order of Life.
+LIVES = """
+    SELECT json_group_array(json_array(number, customer, json(quote(sent)), json(steps))) FROM (
+        SELECT number, customer, sent, (
+            SELECT json_group_array(json_array(
+                status, json(quote(at)), CASE status WHEN 'refused' THEN detail ELSE '' END
+            ))
+            FROM (SELECT status, at, detail FROM steps WHERE pop = pops.number AND steps.number <= ?3 ORDER BY number)
+        ) AS steps
+        FROM pops WHERE number <= ?1 AND number >= ?2 ORDER BY number DESC LIMIT ?4
+    )
+"""
 REMEMBERED = """
     SELECT json_object('fingerprint', fingerprint, 'status', status, 'body', body, 'at', json(quote(at)))
     FROM answers WHERE customer = ? AND api = ? AND key = ? AND at > ?
@@ -76,6 +89,15 @@ LAST = "SELECT json_object('last', last) FROM numbers"
 COUNT = "SELECT json_object('count', count(*)) FROM pops"
 
 T = TypeVar("T")
+
+
+class Life(msgspec.Struct, frozen=True, array_like=True):
+    """What became of a pop: its steps as status, time, and why it was refused; the first one first."""
+
+    number: int
+    customer: str
+    sent: float
+    steps: list[tuple[str, float, str]]
 
 
 class _Listed(Pop, frozen=True, kw_only=True):
@@ -150,6 +172,12 @@ async def open_pops(database: Database) -> list[tuple[Entry, str]]:
         entries += [(_entry(one), one.pop.status) for one in found]
         number = found[-1].pop.number
     return entries
+
+
+async def lives(database: Database, last: int, since: float, before: int | None) -> list[Life]:
+    """List pops since a time as they were at the number `last`, the newest first; go on `before` a pop's number."""
+    newest = last if before is None else before - 1
+    return await database.read(list[Life], LIVES, newest, first_number(since), last, _LIVES) or []
 
 
 async def remembered(database: Database, customer: str, api: str, key: str, after: float) -> Remembered | None:

@@ -41,14 +41,20 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Count the pops and steps that wait or are being written."""
-        return self._written.rows + sum(group.rows for group in self._groups)
+        rows = self._written.rows
+        for group in self._groups:
+            rows += group.rows
+        return rows
 
     @property
     def behind(self) -> bool:
         """Whether too much waits."""
         if self.waiting >= self._bounds.max_waiting:
             return True
-        return self._written.size + sum(group.size for group in self._groups) >= self._bounds.max_waiting_bytes
+        size = self._written.size
+        for group in self._groups:
+            size += group.size
+        return size >= self._bounds.max_waiting_bytes
 
     async def written(self, entry: Entry, steps: Sequence[Step], answer: Remembered | None, *, final: bool) -> None:
         """Wait until a pop is on disk, or raise Unavailable."""

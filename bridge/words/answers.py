@@ -115,6 +115,73 @@ class LicenceTold(_Answer, frozen=True, kw_only=True):
     users: list[str]
 
 
+class Quantiles(_Answer, frozen=True, kw_only=True):
+    """How long it took from acceptance, in milliseconds, within 5 %."""
+
+    p50: float
+    p90: float
+    p99: float
+
+
+class Latency(_Answer, frozen=True, kw_only=True):
+    """The same with the longest and how many there were; of none there is only the `count`."""
+
+    p50: float | None = None
+    p90: float | None = None
+    p99: float | None = None
+    max: float | None = None
+    count: int
+
+
+class FunnelCounts(_Answer, frozen=True, kw_only=True):
+    """Pops by what became of them; `delivered` are those that ever were, the others those that now stand there."""
+
+    accepted: int
+    delivered: int
+    shown: int
+    unchanged: int
+    refused: int
+    expired: int
+    recalled: int
+
+
+class FunnelBin(_Answer, frozen=True, kw_only=True):
+    """The pops accepted in 15 minutes from `start` on."""
+
+    start: str
+    accepted: int
+    delivered: int
+    shown: int
+    unchanged: int
+    refused: int
+    expired: int
+    recalled: int
+    delivered_ms: Quantiles | None = None
+    shown_ms: Quantiles | None = None
+
+
+class FunnelOpen(_Answer, frozen=True, kw_only=True):
+    """Pops that have come no further than this, open or ended so."""
+
+    held: int
+    sent: int
+    delivered: int
+
+
+class FunnelTold(_Answer, frozen=True, kw_only=True):
+    """The last hours' pops; `complete` is false while those of before the start are still being counted."""
+
+    as_of: str
+    from_: str = msgspec.field(name="from")
+    complete: bool
+    bins: list[FunnelBin]
+    totals: FunnelCounts
+    open: FunnelOpen
+    delivered_ms: Latency
+    shown_ms: Latency
+    reasons: dict[str, int]
+
+
 class _Vendor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
     pass
 

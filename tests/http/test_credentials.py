@@ -251,16 +251,28 @@ async def test_a_key_revoked_in_another_process_ends_without_a_restart(
 
 
 async def test_a_regenerated_key_may_have_a_grace(bridge: Bridge, trigger: Caller, issued: tuple[str, str]) -> None:
-    key, key_id = issued
-    done = await asyncio.to_thread(bridge.cli, "keys", "regenerate", key_id, "--grace", "1s")
+    first, first_id = issued
+    second, second_id = await regenerated(bridge, first_id, "1h")
     async with asyncio.timeout(WITHIN):
-        while (await trigger(jwt=done.stdout.strip())).status != 200:
+        while (await trigger(jwt=second)).status != 200:
             pass
-        assert (await trigger(jwt=key)).status == 200
-        while (answer := await trigger(jwt=key)).status == 200:
+    assert (await trigger(jwt=first)).status == 200
+    third, _ = await regenerated(bridge, second_id, "1s")
+    async with asyncio.timeout(WITHIN):
+        while (answer := await trigger(jwt=second)).status == 200:
             pass
-    assert answer.said["code"] == "invalid_key"
-    assert (await trigger(jwt=done.stdout.strip())).status == 200
+        assert answer.said["code"] == "invalid_key"
+        while (await trigger(jwt=third)).status != 200:
+            pass
+    assert (await trigger(jwt=first)).status == 200
+
+
+async def regenerated(bridge: Bridge, key_id: str, grace: str) -> tuple[str, str]:
+    """Regenerate an API key; give the new one and its id."""
+    done = await asyncio.to_thread(bridge.cli, "keys", "regenerate", key_id, "--grace", grace)
+    found = re.search(r"key-[0-9a-f]+", done.stderr.replace(key_id, ""))
+    assert found, done.stderr
+    return done.stdout.strip(), found[0]
 
 
 async def test_rotating_the_signing_key_ends_nobody(

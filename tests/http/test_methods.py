@@ -76,14 +76,14 @@ async def test_a_bare_question_mark_is_no_query(
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/index.html",
         "/api",
         "/api/sendmessage",
         "/api/sendmessage/CTI/x",
         "/api/sendmessage/LSM",
         "/api//sendmessage/CTI",
         "/%2e",
-        "/..",
+        "/%2e%2e",
     ],
 )
 async def test_other_paths_are_404(http: aiohttp.ClientSession, path: str) -> None:

@@ -209,7 +209,7 @@ async def test_it_lasts_a_day_across_restarts_and_a_key_that_is_a_secret_is_not_
             assert keys["acme"][-60:].encode() not in path.read_bytes()
         assert keys["acme"][-60:] not in bridge.log()
         with sqlite3.connect(bridge.data / "ledger.db") as ledger:
-            changed = ledger.execute("UPDATE answers SET at = at - 86390 WHERE body LIKE ?", (f"%{first}%",))
+            changed = ledger.execute("UPDATE answers SET at = at - 86100 WHERE body LIKE ?", (f"%{first}%",))
             assert changed.rowcount == 1
             changed = ledger.execute("UPDATE answers SET at = at - 86401 WHERE body LIKE ?", (f"%{second}%",))
             assert changed.rowcount == 1

@@ -7,6 +7,7 @@ import msgspec
 from bridge import __version__
 from bridge.broker.core.presence import Presence
 from bridge.delivery.desks import Gone, Moved, Told
+from bridge.http.documents import examples
 from bridge.http.documents.schemas import Schema, components, live, ref
 from bridge.words import topics
 from bridge.words.pop import Pop
@@ -64,8 +65,13 @@ def _channel(topic: _Topic) -> Schema:
         "address": topic.address,
         "description": topic.about,
         "parameters": {part: {"description": _PARTS[part]} for part in re.findall(r"{(\w+)}", topic.address)},
-        "messages": {kind: {"contentType": "application/json", "payload": ref(kind)} for kind in topic.kinds},
+        "messages": {kind: _message(kind) for kind in topic.kinds},
     }
+
+
+def _message(kind: str) -> Schema:
+    example = {"payload": examples.MESSAGES[kind]}
+    return {"contentType": "application/json", "payload": ref(kind), "examples": [example]}
 
 
 def _topics() -> dict[str, _Topic]:

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from bridge import __version__
 from bridge.cloudsync.flow.quality import Quality
 from bridge.connect import admission, controls
+from bridge.delivery.funnel import MOST_HOURS
 from bridge.delivery.lifecycle import Status
 from bridge.delivery.triggers import DUPLICATE
+from bridge.http.documents import examples
 from bridge.http.documents.schemas import MOMENT, Schema, components, live, ref, rows
 from bridge.http.doors import cloudsync, pops
 from bridge.words import answers, errors
@@ -22,6 +24,7 @@ _TYPES = (
     answers.AgentTold,
     answers.AgentList,
     answers.LicenceTold,
+    answers.FunnelTold,
     answers.TokenAnswer,
     answers.CloudAnswer,
     cloudsync.EventsTold,
@@ -67,7 +70,7 @@ def document(paths: CloudPaths) -> Schema:
     schemas["CloudResult"]["properties"]["Status"] = {"enum": [*reached, "error"]}
     schemas["PopTold"]["properties"]["status"] = schemas["StepTold"]["properties"]["status"] = {"enum": [*Status]}
     schemas["Problem"]["properties"]["code"] = {"enum": [*errors.TABLE]}
-    return {
+    described = {
         "openapi": "3.1.0",
         "info": {"title": "popbridge", "version": __version__, "description": _ABOUT},
         "paths": _trigger_paths() | _token_paths(paths) | _reading_paths() | _feed_paths() | _open_paths(),
@@ -81,6 +84,7 @@ def document(paths: CloudPaths) -> Schema:
             },
         },
     }
+    return examples.add(described, paths)
 
 
 _ABOUT = (
@@ -132,6 +136,7 @@ def _reading_paths() -> dict[str, Schema]:
         _query("limit", {"type": "integer", "minimum": 1, "maximum": pops.MOST_LISTED, "default": pops.LISTED}),
         _query("cursor", _TEXT),
     ]
+    hours: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_HOURS, "default": MOST_HOURS}
     one = _LEDGER | {404}
     return {
         "/api/pops": {
@@ -153,6 +158,10 @@ def _reading_paths() -> dict[str, Schema]:
         },
         "/api/licence": {
             "get": _operation("licence", "Read the Cloud API's licence", "LicenceTold", _BEARER, frozenset({401}))
+        },
+        "/api/funnel": {
+            "get": _operation("funnel", "Read what became of the last pops", "FunnelTold", _BEARER, frozenset({401}))
+            | {"parameters": [_query("hours", hours)]}
         },
     }
 

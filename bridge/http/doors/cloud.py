@@ -30,7 +30,7 @@ class CloudApi:
         self._gate = gate
         self._triggers = triggers
 
-    async def token(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def token(self, request: web.BaseRequest) -> answers.Answered:
         """Answer tokens for a Cloud user's name and password."""
         if request.method == "HEAD":
             return answers.empty(200)
@@ -40,12 +40,12 @@ class CloudApi:
             raise errors.invalid_credentials("The request carries no user name and password (Basic)")
         return _tokens(await self._gate.grant_cloud(*found, request.remote or ""))
 
-    async def refresh(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def refresh(self, request: web.BaseRequest) -> answers.Answered:
         """Answer new tokens for a RefreshToken, which ends."""
         content = await body.read(request, self._settings().http.body_timeout)
         return _tokens(await self._gate.refresh_cloud(reading.read_refresh(content), request.remote or ""))
 
-    async def pop(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def pop(self, request: web.BaseRequest) -> answers.Answered:
         """Pop a campaign's workflow for an agent."""
         settings = self._settings()
         members = reading.read_members(await body.read(request, settings.http.body_timeout))
@@ -68,18 +68,18 @@ class CloudApi:
         )
 
 
-def refusal(fault: errors.Fault, accept: str = "", *, close: bool = False) -> web.Response:
+def refusal(fault: errors.Fault, accept: str = "", *, close: bool = False) -> answers.Answer:
     """Answer a refusal in the vendor's envelope, whatever Accept asks."""
     del accept
     result = CloudResult(status="error", reason=fault.problem.code, detail=f"{fault.detail} {fault.problem.hint}")
     answer = CloudAnswer(success=False, result=result, version=VERSION)
     response = answers.json(fault.problem.status, msgspec.json.encode(answer), fault.headers)
     if close:
-        response.force_close()
+        response.keep_alive = False
     return response
 
 
-def _tokens(grant: CloudGrant) -> web.StreamResponse:
+def _tokens(grant: CloudGrant) -> answers.Answered:
     user = TokenUser(
         username=grant.username,
         email=grant.username if "@" in grant.username else "",

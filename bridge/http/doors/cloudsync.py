@@ -10,7 +10,8 @@ import msgspec
 from aiohttp import web
 
 from bridge.cloudsync.events import ids
-from bridge.cloudsync.flow.asking import ALL, EACH, Answer, CimQuestion, SttQuestion, csv_lines
+from bridge.cloudsync.flow.answers.lines import csv_lines
+from bridge.cloudsync.flow.answers.questions import ALL, EACH, Answer, CimQuestion, SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.numbers.intervals import known
 from bridge.connect import forms
@@ -58,7 +59,7 @@ class CloudsyncDoors:
         self._gate = gate
         self._cloudsync = cloudsync
 
-    async def events(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def events(self, request: web.BaseRequest) -> answers.Answered:
         """Take one event or an array; answer when they are on disk."""
         principal = self._verified(request, Role.FEED, Role.ADMIN)
         content = await body.read(request, self._settings().http.body_timeout, LARGEST)
@@ -76,19 +77,19 @@ class CloudsyncDoors:
             )
         )
 
-    async def stt(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def stt(self, request: web.BaseRequest) -> answers.Answered:
         """Answer quarter hours."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
         question = read_stt(_asked(request, _STT))
         return await self._answer(request, self._cloudsync.stt(principal.customer, question))
 
-    async def cim(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def cim(self, request: web.BaseRequest) -> answers.Answered:
         """Answer local days."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
         question = read_cim(_asked(request, _CIM))
         return await self._answer(request, self._cloudsync.cim(principal.customer, question))
 
-    async def quality(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def quality(self, request: web.BaseRequest) -> answers.Answered:
         """Answer how good the data is."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
         _asked(request, set())
@@ -97,7 +98,7 @@ class CloudsyncDoors:
         except Unavailable:
             raise _unreadable() from None
 
-    async def restatements(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def restatements(self, request: web.BaseRequest) -> answers.Answered:
         """Answer what changed after it was final, the newest first."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
         asked = _asked(request, {"feed", "since", "limit", "cursor"})
@@ -121,7 +122,7 @@ class CloudsyncDoors:
         origins.check(request, customers, customers[principal.customer])
         return principal
 
-    async def _answer(self, request: web.BaseRequest, answer: Answer) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, answer: Answer) -> answers.Answered:
         as_csv = "text/csv" in request.headers.get("Accept", "").lower()
         tag = f'"{answer.tag}{"-csv" if as_csv else ""}"'
         fields = {"ETag": tag, "Vary": "Accept"}

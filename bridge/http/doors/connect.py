@@ -29,7 +29,7 @@ class Connect:
         self._gate = gate
         self._triggers = triggers
 
-    async def handle(self, channel: Channel, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, channel: Channel, request: web.BaseRequest) -> answers.Answered:
         """Answer a trigger; whatever is wrong is raised as a `Fault` and nothing is published."""
         if request.method == "HEAD" or _is_prefetch(request):
             return answers.empty(200 if request.method == "HEAD" else 204)

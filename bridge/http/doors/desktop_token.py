@@ -17,7 +17,7 @@ class DesktopToken:
         self._settings = settings
         self._gate = gate
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the token of the user's agent; the body is not looked at."""
         await body.read(request, self._settings().http.body_timeout)
         found = credentials.basic(request)

@@ -60,12 +60,12 @@ class FloorDoors:
         """How many streams there are."""
         return len(self._serving)
 
-    async def snapshot(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def snapshot(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the whole floor."""
         principal = self._reader(request)
         return answers.json(200, self._live.snapshot(principal.customer))
 
-    async def stream(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def stream(self, request: web.BaseRequest) -> answers.Answered:
         """Stream the floor, then its changes; with Last-Event-ID the changes since, if they are still there."""
         principal = self._reader(request)
         last = sse.last_seen(request.headers.get("Last-Event-ID"))

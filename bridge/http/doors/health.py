@@ -60,12 +60,12 @@ class Health:
         self._registry = CollectorRegistry()
         self._registry.register(_Collector(figures))
 
-    async def healthz(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def healthz(self, request: web.BaseRequest) -> answers.Answered:
         """Answer 200 as long as the process answers at all."""
         del request
         return answers.ok({"success": True, "status": "alive"})
 
-    async def readyz(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def readyz(self, request: web.BaseRequest) -> answers.Answered:
         """Answer 200 when every part works, else 503 naming the part that does not."""
         del request
         parts = self._readiness()
@@ -74,7 +74,7 @@ class Health:
             raise errors.overloaded(f"Not ready: {', '.join(failing)}")
         return answers.ok({"success": True, "status": "ready"} | dict.fromkeys(parts, "ok"))
 
-    async def metrics(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def metrics(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the metrics in Prometheus' text format: open on loopback, else an observer's or admin's."""
         if not _from_this_machine(request):
             token = credentials.of_reader(request)

@@ -106,15 +106,15 @@ class Pages:
             raise ValueError("only the demo shows credentials")
         self._shown = dict(credentials)
 
-    async def page(self, request: web.BaseRequest, *, name: str) -> web.StreamResponse:
+    async def page(self, request: web.BaseRequest, *, name: str) -> answers.Answered:
         """Answer a page by its name."""
         return self._answer(request, f"/pages/{name}.html")
 
-    async def file(self, request: web.BaseRequest, name: str, *, shelf: str) -> web.StreamResponse:
+    async def file(self, request: web.BaseRequest, name: str, *, shelf: str) -> answers.Answered:
         """Answer a file of a shelf."""
         return self._answer(request, f"{shelf}{name}")
 
-    async def about(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def about(self, request: web.BaseRequest) -> answers.Answered:
         """Answer what is open to everybody who may see the pages; in the demo, its credentials, too."""
         self._check(request)
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
@@ -122,17 +122,17 @@ class Pages:
         told = {"version": __version__, "mqtt": str(self._mqtt()), "demo": self._demo}
         return answers.ok(told | self._shown)
 
-    def _answer(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
+    def _answer(self, request: web.BaseRequest, path: str) -> answers.Answered:
         self._check(request)
         file = self._files.get(path)
         if file is None:
             raise errors.not_found("There is no such page or file here")
         headers = _HEADERS | file.headers
         if headers["ETag"] in request.headers.get("If-None-Match", ""):
-            return web.Response(status=304, headers=headers)
+            return answers.Answer(304, b"", headers)
         if "gzip" in request.headers.get("Accept-Encoding", ""):
-            return web.Response(body=file.packed, headers=headers | {"Content-Encoding": "gzip"})
-        return web.Response(body=file.plain, headers=headers)
+            return answers.Answer(200, file.packed, headers | {"Content-Encoding": "gzip"})
+        return answers.Answer(200, file.plain, headers)
 
     def _check(self, request: web.BaseRequest) -> None:
         if not self._demo:

@@ -8,10 +8,12 @@ from urllib.parse import unquote_to_bytes
 from aiohttp import web
 
 from bridge.connect import forms
+from bridge.delivery.funnel import MOST_HOURS
 from bridge.delivery.history import History
 from bridge.gate import Gate
 from bridge.http import answers, credentials, headers, origins
 from bridge.words import errors
+from bridge.words.answers import FunnelTold
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Settings
 
@@ -21,14 +23,21 @@ _POPID = re.compile(r"[A-Za-z0-9_-]{16,40}")
 
 
 class Pops:
-    """`/api/pops`, `/api/agents` and `/api/licence`."""
+    """`/api/pops`, `/api/agents`, `/api/licence` and `/api/funnel`."""
 
-    def __init__(self, settings: Callable[[], Settings], gate: Gate, history: History) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        gate: Gate,
+        history: History,
+        funnel: Callable[[str, int], FunnelTold],
+    ) -> None:
         self._settings = settings
         self._gate = gate
         self._history = history
+        self._funnel = funnel
 
-    async def list_pops(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def list_pops(self, request: web.BaseRequest) -> answers.Answered:
         """Answer pops, newest first: `agent`, `status`, `since`, `limit`, `cursor`."""
         principal = self._reader(request, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
         asked = _asked(request, {"agent", "status", "since", "limit", "cursor"})
@@ -43,7 +52,7 @@ class Pops:
         )
         return answers.ok(found)
 
-    async def one_pop(self, request: web.BaseRequest, popid: str) -> web.StreamResponse:
+    async def one_pop(self, request: web.BaseRequest, popid: str) -> answers.Answered:
         """Answer one pop, or recall it."""
         recalling = request.method == "DELETE"
         roles = (Role.ADMIN,) if recalling else (Role.KEY, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
@@ -54,14 +63,14 @@ class Pops:
             await self._history.recall(principal, popid)
         return answers.ok(await self._history.pop(principal, popid))
 
-    async def list_agents(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def list_agents(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the agents seen in the last 30 days, the one heard of last first."""
         principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
         asked = _asked(request, {"limit", "cursor"})
         found = await self._history.agents(principal.customer, _limit(asked), asked.get("cursor"))
         return answers.ok(found)
 
-    async def one_agent(self, request: web.BaseRequest, encoded: str) -> web.StreamResponse:
+    async def one_agent(self, request: web.BaseRequest, encoded: str) -> answers.Answered:
         """Answer one agent."""
         principal = self._reader(request, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
         try:
@@ -72,11 +81,18 @@ class Pops:
             raise errors.forbidden("A desktop reads its own agent")
         return answers.ok(await self._history.agent(principal.customer, agent))
 
-    async def licence(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def licence(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the Cloud API's plugin and licence."""
         principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
         cloud = self._settings().customers[principal.customer].cloud
         return answers.ok(self._history.licence(principal.customer, cloud))
+
+    async def funnel(self, request: web.BaseRequest) -> answers.Answered:
+        """Answer what became of the pops of the last `hours`."""
+        principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
+        asked = _asked(request, {"hours"})
+        hours = _whole(asked.get("hours", str(MOST_HOURS)), "hours", MOST_HOURS)
+        return answers.ok(self._funnel(principal.customer, hours))
 
     def _reader(self, request: web.BaseRequest, *roles: Role) -> Principal:
         principal = self._gate.verify(credentials.of_reader(request), request.remote or "", *roles)
@@ -96,9 +112,12 @@ def _asked(request: web.BaseRequest, known: set[str]) -> Mapping[str, str]:
 
 
 def _limit(asked: Mapping[str, str]) -> int:
-    text = asked.get("limit", str(LISTED))
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST_LISTED):
-        raise errors.invalid_parameter("limit", f"must be a number from 1 to {MOST_LISTED}")
+    return _whole(asked.get("limit", str(LISTED)), "limit", MOST_LISTED)
+
+
+def _whole(text: str, name: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
+        raise errors.invalid_parameter(name, f"must be a number from 1 to {most}")
     return int(text)
 
 
