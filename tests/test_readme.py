@@ -358,6 +358,7 @@ def lasting(said: Any) -> Any:
     return said
 
 
+@pytest.mark.timeout(300)
 async def test_who_follows_readme_gets_what_it_says(tmp_path: Path) -> None:
     for program in ("bash", "curl", "mosquitto_sub", "mosquitto_pub"):
         needed(program)
@@ -382,6 +383,7 @@ async def test_who_follows_readme_gets_what_it_says(tmp_path: Path) -> None:
     assert any("PRESENCE/acme/1001 " in each for each in seen)
 
 
+@pytest.mark.timeout(300)
 def test_what_the_demo_prints_works_as_printed(tmp_path: Path) -> None:
     for program in ("bash", "curl", "mosquitto_sub"):
         needed(program)

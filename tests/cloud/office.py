@@ -22,7 +22,7 @@ PASSWORD = "a password of sufficient length"
 CONFIG = """\
 http: {bind: 127.0.0.1:0}
 mqtt: {bind: 127.0.0.1:0}
-delivery: {record_grace: 300ms}
+delivery: {record_grace: 3s}
 customers:
   acme:
     crm: [acme.example.com]

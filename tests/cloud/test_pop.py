@@ -1,5 +1,6 @@
 """The Cloud API's pop: what it takes, what it publishes, and what it answers, in the vendor's envelope."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.cloud.office import Office
 from tests.cloud.test_token import ENVELOPE, is_refused
+from tests.conftest import WITHIN
 
 
 async def test_a_pop_reaches_the_agents_desktop_and_the_answer_has_the_documents_names(office: Office) -> None:
@@ -274,7 +276,10 @@ async def test_identical_pops_are_no_duplicates(office: Office) -> None:
 
 
 async def test_a_rate_limit_is_a_429_in_the_envelope(office: Office) -> None:
-    answers = [await office.pop("nobody", customer="slow") for _ in range(3)]
-    assert answers[0].status == answers[1].status == 200
-    assert is_refused(answers[2], 429, "rate_limited")
-    assert int(answers[2].headers["Retry-After"]) >= 1
+    accepted = 0
+    async with asyncio.timeout(WITHIN):
+        while (answer := await office.pop("nobody", customer="slow")).status == 200:
+            accepted += 1
+    assert accepted >= 2
+    assert is_refused(answer, 429, "rate_limited")
+    assert int(answer.headers["Retry-After"]) >= 1

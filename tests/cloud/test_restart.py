@@ -10,7 +10,7 @@ import pytest
 from tests.cloud.office import CONFIG, Office, add_user, issue_agents, sitting
 from tests.conftest import WITHIN, Agent, Answer, Bridge
 
-PATIENT = CONFIG.replace("record_grace: 300ms", "record_grace: 60s")
+PATIENT = CONFIG.replace("record_grace: 3s", "record_grace: 60s")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Protocol
 from . import packets
 from .packets import Kind, Message, Packet, Will
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds that an expected effect may take before the test fails; nothing waits that long when all is well."""
 
 

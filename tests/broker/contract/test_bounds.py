@@ -22,7 +22,7 @@ async def refused(ours: Ours, client_id: str = "", *, clean: bool = True) -> Non
 
 @pytest.mark.parametrize("begun", [0, 1, 2, 10], ids=lambda begun: f"{begun} bytes")
 async def test_connect_must_be_complete_in_time(road: str, begun: int) -> None:
-    settings = Mqtt(bind=ANYWHERE, connect_timeout=Duration(0.3))
+    settings = Mqtt(bind=ANYWHERE, connect_timeout=Duration(1.0))
     async with running(road, OpenGate(), settings=settings) as ours:
         client = await ours.stranger()
         if begun:
@@ -34,7 +34,7 @@ async def test_connect_must_be_complete_in_time(road: str, begun: int) -> None:
 
 
 async def test_whoever_logged_in_in_time_stays(road: str) -> None:
-    async with running(road, OpenGate(), settings=Mqtt(bind=ANYWHERE, connect_timeout=Duration(0.3))) as ours:
+    async with running(road, OpenGate(), settings=Mqtt(bind=ANYWHERE, connect_timeout=Duration(1.0))) as ours:
         client = await ours.client("brisk")
         await (await ours.stranger()).ended()
 

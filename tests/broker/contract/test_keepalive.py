@@ -8,9 +8,9 @@ from .targets import Target
 
 
 async def test_a_silent_client_is_let_go_and_one_that_pings_is_not(target: Target) -> None:
-    pings = await target.client("pings", keepalive=1)
+    pings = await target.client("pings", keepalive=2)
     await pings.subscribe(("gone", 1))
-    silent = await target.client("silent", clean=False, keepalive=1, will=Will("gone", b"farewell", qos=1))
+    silent = await target.client("silent", clean=False, keepalive=2, will=Will("gone", b"farewell", qos=1))
     await silent.subscribe(("a", 1))
     end = asyncio.ensure_future(silent.ended())
     while not end.done():
