@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 
 from tests.agent_client.mosquitto import Caller, Mosquitto
+from tests.agent_client.rules import Python, Rules
+from tests.agent_client.web.stage import JavaScript, Stage
 
 
 @pytest.fixture
@@ -21,3 +23,18 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 async def caller(mosquitto: Mosquitto) -> AsyncIterator[Caller]:
     async with Caller(mosquitto.port) as playing:
         yield playing
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    playing = Stage()
+    yield playing
+    playing.close()
+
+
+@pytest.fixture(scope="session", params=["python", "javascript"])
+def rules(request: pytest.FixtureRequest) -> Rules:
+    """The rules of a desktop in Python, and the same in JavaScript."""
+    if request.param == "python":
+        return Python()
+    return JavaScript(request.getfixturevalue("stage"))

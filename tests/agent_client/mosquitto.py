@@ -41,7 +41,8 @@ class Mosquitto:
             *served,
             f"allow_anonymous {'false' if users else 'true'}",
             "log_dest stderr",
-            "log_type all",
+            # Not every message: nobody reads the log once it runs, and a full pipe would stop it.
+            *(f"log_type {kind}" for kind in ("error", "warning", "notice", "information")),
             "persistence false",
         ]
         if users:

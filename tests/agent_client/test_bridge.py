@@ -118,14 +118,16 @@ async def test_a_revoked_token_ends_the_desktop(site: Site) -> None:
             await asyncio.wait_for(desktop.take(), WITHIN)
 
 
-async def test_it_survives_the_sudden_death_of_the_bridge(tmp_path: Path) -> None:
+async def test_it_survives_the_sudden_death_of_the_bridge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Where the bridge takes long to start, the desktop would have come to long waits.
+    monkeypatch.setattr("agent_client.desktop.LONGEST_WAIT", 1.0)
     bridge = Bridge(tmp_path / "data").start()
     try:
         async with aiohttp.ClientSession() as session:
             site = Site(bridge, session, bridge.key())
             async with site.desktop("1001") as desktop:
                 await desktop.reached(State.CAUGHT_UP)
-                before = await site.trigger("1001", number=1)
+                before = await site.trigger("1001", number=1, pop_ttl=300)
                 bridge.kill()
                 await desktop.reached(State.LOST)
                 mqtt = f"mqtt: {{bind: 127.0.0.1:{bridge.mqtt_port}}}"

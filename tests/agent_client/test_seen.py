@@ -3,17 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_client.seen import Seen
+from tests.agent_client.rules import Rules
 
 
-def test_a_popid_is_new_once() -> None:
-    seen = Seen()
+def test_a_popid_is_new_once(rules: Rules) -> None:
+    seen = rules.seen(10)
     assert seen.add("a", 10.0, 0.0)
     assert not seen.add("a", 10.0, 1.0)
 
 
-def test_at_the_limit_the_expired_are_forgotten_before_the_oldest() -> None:
-    seen = Seen(limit=2)
+def test_at_the_limit_the_expired_are_forgotten_before_the_oldest(rules: Rules) -> None:
+    seen = rules.seen(2)
     seen.add("long", 100.0, 0.0)
     seen.add("short", 1.0, 0.0)
     assert seen.add("next", 100.0, 2.0)
@@ -26,8 +26,8 @@ def test_at_the_limit_the_expired_are_forgotten_before_the_oldest() -> None:
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.floats(0, 10), st.floats(0, 10)), max_size=60),
     st.integers(1, 5),
 )
-def test_the_memory_never_exceeds_its_limit(adds: list[tuple[str, float, float]], limit: int) -> None:
-    seen = Seen(limit)
+def test_the_memory_never_exceeds_its_limit(rules: Rules, adds: list[tuple[str, float, float]], limit: int) -> None:
+    seen = rules.seen(limit)
     for popid, until, now in adds:
         seen.add(popid, until, now)
         assert len(seen) <= limit

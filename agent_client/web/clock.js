@@ -1,0 +1,27 @@
+/**
+ * Clock: notices that the machine slept, by the time that passed between two ticks.
+ */
+
+const TICK = 2_000;
+
+/** Milliseconds between two ticks that no busy machine takes, only one that slept. */
+const JUMP = 10_000;
+
+/**
+ * Call when the machine has woken up.
+ * @param {() => void} woke
+ * @param {() => number} now milliseconds since the epoch
+ * @param {number} tick milliseconds
+ * @returns {() => void} stops it
+ */
+export function onWaking(woke, now = Date.now, tick = TICK) {
+    let last = now();
+    const timer = setInterval(() => {
+        const moment = now();
+        if (moment - last > JUMP) {
+            woke();
+        }
+        last = moment;
+    }, tick);
+    return () => clearInterval(timer);
+}

@@ -1,0 +1,1 @@
+"""The desktop in JavaScript, as the stories meet it."""
