@@ -53,6 +53,9 @@ BY_HAND = {
     "mkdir -p popbridge-data && cp broker.yaml popbridge-data/broker.yaml\npopbridge serve\n": (
         "overwrites the demo's configuration and takes its ports; tests/conftest.py serves for the other stories"
     ),
+    "python -m tests.benchmarks --agents 1000 --only throughput,latency\n": (
+        "takes minutes and installs packages that are not Python's; tests/benchmarks/test_command.py runs a tiny one"
+    ),
 }
 BY_HAND |= {
     f"popbridge cloudsync {command} --customer acme\n": reason

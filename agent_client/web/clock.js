@@ -1,5 +1,5 @@
 /**
- * Clock: notices that the machine slept, by the time that passed between two ticks.
+ * Clock: notices that the machine slept, by the time that passed between two ticks, and that the user is back.
  */
 
 const TICK = 2_000;
@@ -24,4 +24,23 @@ export function onWaking(woke, now = Date.now, tick = TICK) {
         last = moment;
     }, tick);
     return () => clearInterval(timer);
+}
+
+/**
+ * Call when the browser says that the page or the network is back.
+ * @param {() => void} back
+ * @returns {() => void} stops it
+ */
+export function onReturning(back) {
+    const page = globalThis.document;
+    if (page === undefined) {
+        return () => {};
+    }
+    const ends = new AbortController();
+    const { signal } = ends;
+    addEventListener("online", back, { signal });
+    addEventListener("pageshow", (event) => event.persisted && back(), { signal });
+    page.addEventListener("resume", back, { signal });
+    page.addEventListener("visibilitychange", () => page.visibilityState === "visible" && back(), { signal });
+    return () => ends.abort();
 }

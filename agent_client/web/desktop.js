@@ -16,53 +16,28 @@
  * @typedef {import("./messages.js").Notice} Notice
  * @typedef {import("./screen.js").Pop} Pop
  * @typedef {import("./screen.js").Shown} Shown
+ * @typedef {import("./state.js").Standing} Standing
  */
 
+import { onReturning } from "./clock.js";
 import { lineOf } from "./line.js";
 import { notice, Unreadable } from "./messages.js";
+import { News, within } from "./news.js";
+import { Outbox } from "./outbox.js";
+import { waitBefore } from "./retry.js";
 import { Screen } from "./screen.js";
+import { addressOf } from "./server.js";
+import { Left, NotAuthorised, State } from "./state.js";
 import * as topics from "./topics.js";
 
 export { NotInActivities, Records } from "./records.js";
-
-/** How the desktop stands with the bridge. */
-export const State = Object.freeze({
-    /** Not connected, trying; also the state to begin with. */
-    LOST: "lost",
-    /** Subscribed: pops arrive. */
-    CONNECTED: "connected",
-    /** Connected, and what was held meanwhile has arrived. */
-    CAUGHT_UP: "caught up",
-});
-
-/** The bridge does not accept the token for this agent. Get another token; trying again makes no sense. */
-export class NotAuthorised extends Error {
-    /** @param {string} why */
-    constructor(why) {
-        super(why);
-        this.name = "NotAuthorised";
-    }
-}
-
-/** This desktop was left: it hands out no more pops. */
-export class Left extends Error {
-    constructor() {
-        super("this desktop was left");
-        this.name = "Left";
-    }
-}
-
-export const FIRST_WAIT = 500;
-export const LONGEST_WAIT = 30_000;
+export { Left, NotAuthorised, State };
 
 /** Milliseconds without a message after which what was held is taken to have arrived: MQTT has no word for that. */
 const QUIET = 250;
 
 /** Milliseconds after which it is taken to have arrived even if messages keep coming. */
 const LONGEST_SETTLING = 2_000;
-
-/** Outcomes that may wait for the broker's acknowledgement; more, and the oldest is forgotten. */
-const MAX_UNSAID = 1_000;
 
 const CUSTOMER_ID = /^[A-Za-z0-9_.-]{1,64}$/;
 
@@ -80,7 +55,7 @@ const CUSTOMER_ID = /^[A-Za-z0-9_.-]{1,64}$/;
  * An account of the records is obeyed after the pops that arrived before it, when the application has taken them.
  */
 export class Desktop {
-    /** @type {"lost" | "connected" | "caught up"} */
+    /** @type {Standing} */
     state = State.LOST;
     #login;
     #ackTopic;
@@ -97,18 +72,15 @@ export class Desktop {
     #opened = false;
     #online = false;
     #failures = 0;
-    /** @type {Map<number, string>} */
-    #unsaid = new Map();
-    #count = 0;
-    /** @type {Set<() => void>} */
-    #waiting = new Set();
+    #outbox = new Outbox();
+    #news = new News();
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #retrying;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     #settling;
     #settleBy = 0;
     #wake = () => this.wake();
-    #appear = () => globalThis.document?.visibilityState === "visible" && this.wake();
+    #stopListening = () => {};
 
     /**
      * @param {string | URL} server ws://HOST:PORT/mqtt or wss://…; http and https count as those
@@ -122,7 +94,7 @@ export class Desktop {
      * @param {number} [how.keepalive] seconds
      * @param {number} [how.backlog] pops that may wait for the application
      * @param {import("./screen.js").Refusal} [how.refusal] asked before a pop is shown; may give a reason to refuse it
-     * @param {(state: "lost" | "connected" | "caught up", why: string) => void} [how.onState] told each change of state
+     * @param {(state: Standing, why: string) => void} [how.onState] told each change of state
      * @param {(notice: Notice) => void} [how.onNotice] told what the bridge said, after it was obeyed
      * @param {any} [how.mqtt] an MQTT.js 5 of one's own; it runs in the page, which slows it down in a hidden tab
      * @param {string | URL} [how.worker] a Worker of one's own origin that imports worker.js, for a page of another origin
@@ -170,10 +142,7 @@ export class Desktop {
     open() {
         if (!this.#opened && this.#end === null) {
             this.#opened = true;
-            globalThis.addEventListener?.("online", this.#wake);
-            globalThis.addEventListener?.("pageshow", this.#wake);
-            globalThis.document?.addEventListener("visibilitychange", this.#appear);
-            globalThis.document?.addEventListener("resume", this.#wake);
+            this.#stopListening = onReturning(this.#wake);
             this.#connect();
         }
     }
@@ -206,7 +175,7 @@ export class Desktop {
 
     /**
      * Wait for a state; a desktop that has caught up is connected, too.
-     * @param {"lost" | "connected" | "caught up"} state
+     * @param {Standing} state
      * @throws {NotAuthorised | Left}
      */
     async reached(state) {
@@ -248,17 +217,11 @@ export class Desktop {
 
     /** Leave: tell what is still to be told, then disconnect. It takes 3 seconds at most. */
     async leave() {
-        const told = () => !this.#online || this.#unsaid.size === 0 || null;
-        if (this.#online) {
-            await within(1_000, this.#until(told).catch(() => {}));
-        }
+        const told = () => !this.#online || this.#outbox.size === 0 || null;
+        await within(1_000, this.#news.until(told));
         this.#finish(new Left());
         this.#connection?.leave();
-        const gone = new Promise((/** @type {(value?: undefined) => void} */ resolve) => {
-            const look = () => (this.#connection === null ? resolve() : this.#waiting.add(look));
-            look();
-        });
-        await within(2_000, gone);
+        await within(2_000, this.#news.until(() => this.#connection === null || null));
         this.#line.close();
     }
 
@@ -269,24 +232,13 @@ export class Desktop {
      */
     async #until(ready) {
         this.open();
-        for (;;) {
+        return this.#news.until(() => {
             const value = ready();
-            if (value !== null) {
-                return value;
-            }
-            if (this.#end !== null) {
+            if (value === null && this.#end !== null) {
                 throw this.#end;
             }
-            await new Promise((/** @type {(value?: undefined) => void} */ resolve) => this.#waiting.add(resolve));
-        }
-    }
-
-    #tellWaiting() {
-        const waiting = this.#waiting;
-        this.#waiting = new Set();
-        for (const resolve of waiting) {
-            resolve();
-        }
+            return value;
+        });
     }
 
     /** @param {Error} end */
@@ -295,11 +247,8 @@ export class Desktop {
         clearTimeout(this.#retrying);
         clearTimeout(this.#settling);
         this.#retrying = undefined;
-        globalThis.removeEventListener?.("online", this.#wake);
-        globalThis.removeEventListener?.("pageshow", this.#wake);
-        globalThis.document?.removeEventListener("visibilitychange", this.#appear);
-        globalThis.document?.removeEventListener("resume", this.#wake);
-        this.#tellWaiting();
+        this.#stopListening();
+        this.#news.tell();
     }
 
     #connect() {
@@ -312,9 +261,7 @@ export class Desktop {
         switch (fact.fact) {
             case "connected":
                 this.#online = true;
-                for (const number of this.#unsaid.keys()) {
-                    this.#publish(number);
-                }
+                this.#outbox.numbers().forEach((number) => this.#publish(number));
                 break;
             case "subscribed":
                 if (fact.refused > 0) {
@@ -333,13 +280,13 @@ export class Desktop {
                 this.#takeIn(fact);
                 break;
             case "published":
-                this.#unsaid.delete(fact.number);
+                this.#outbox.said(fact.number);
                 break;
             case "ended":
                 this.#onEnd(fact.why);
                 break;
         }
-        this.#tellWaiting();
+        this.#news.tell();
     }
 
     /** @param {string} why */
@@ -396,10 +343,10 @@ export class Desktop {
     #settled() {
         this.#failures = 0;
         this.#change(State.CAUGHT_UP, "");
-        this.#tellWaiting();
+        this.#news.tell();
     }
 
-    /** @param {"lost" | "connected" | "caught up"} state @param {string} why */
+    /** @param {Standing} state @param {string} why */
     #change(state, why) {
         // Of the failed attempts in a row only the first is news, and none when the end is wanted, or thrown.
         const news = state !== this.state || (state === State.LOST && this.#failures === 0);
@@ -415,70 +362,20 @@ export class Desktop {
             setTimeout(() => this.#onNotice?.(obeyed), 0);
         }
         for (const saying of this.#screen.sayings.splice(0)) {
-            if (this.#unsaid.size >= MAX_UNSAID) {
-                console.warn(`forgot the oldest of ${MAX_UNSAID} outcomes that could not be told`);
-                this.#unsaid.delete(/** @type {number} */ (this.#unsaid.keys().next().value));
-            }
-            this.#count += 1;
-            this.#unsaid.set(this.#count, JSON.stringify(saying));
+            const number = this.#outbox.add(saying);
             if (this.#online) {
-                this.#publish(this.#count);
+                this.#publish(number);
             }
         }
     }
 
     /** @param {number} number */
     #publish(number) {
-        this.#connection?.publish(number, this.#ackTopic, this.#unsaid.get(number) ?? "");
+        this.#connection?.publish(number, this.#ackTopic, this.#outbox.payload(number));
     }
-}
-
-/**
- * Say how long to wait before attempt 1, 2, …, in milliseconds: any part (`chance`, 0 to 1) of a time that doubles up to a
- * limit. The whole range is used, so that the desktops of a centre do not come back together after a network cut.
- * @param {number} attempt
- * @param {number} chance
- */
-export function waitBefore(attempt, chance) {
-    return chance * Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(attempt - 1, 10));
-}
-
-/**
- * @param {string | URL} server
- * @returns {string}
- */
-function addressOf(server) {
-    const wanted = "write ws://HOST:PORT/mqtt or wss://HOST:PORT/mqtt";
-    let url;
-    try {
-        url = new URL(server);
-    } catch {
-        throw new TypeError(`this is not a server's address; ${wanted}`);
-    }
-    const scheme = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" }[url.protocol];
-    if (scheme === undefined) {
-        throw new TypeError(`this is not a server's address; ${wanted}`);
-    }
-    if (url.username !== "" || url.password !== "" || url.search !== "" || url.hash !== "") {
-        throw new TypeError(`an address has no user, query or fragment; ${wanted}`);
-    }
-    return `${scheme}//${url.host}${url.pathname === "/" ? "/mqtt" : url.pathname}`;
 }
 
 function random() {
     const bytes = crypto.getRandomValues(new Uint8Array(6));
     return [...bytes].map((each) => each.toString(16).padStart(2, "0")).join("");
-}
-
-/**
- * Wait for something, but not longer.
- * @param {number} time milliseconds
- * @param {Promise<unknown>} awaited
- */
-async function within(time, awaited) {
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let timer;
-    const over = new Promise((resolve) => (timer = setTimeout(resolve, time)));
-    await Promise.race([awaited, over]);
-    clearTimeout(timer);
 }

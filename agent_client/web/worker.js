@@ -1,8 +1,9 @@
 /**
  * Worker: keeps the connection where the timers of a hidden tab are not slowed down.
  *
- * MQTT.js waits with timers for each packet. In a hidden tab a timer takes a second, later up to a minute: pops would be
- * late, and pings too late. In a Worker nothing is slowed down, and what it tells arrives at once.
+ * MQTT.js waits with a timer for each packet and each ping. A tab that is hidden for five minutes gets its timers once a
+ * minute: its connection would break and come back late, again and again. In a Worker nothing is slowed down, and what it
+ * tells arrives at once.
  */
 
 import mqtt from "../vendor/mqtt.esm.js";

@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from bridge.words import pop as documents
 from bridge.words import topics
 from bridge.words.pop import Pop
-from tests.conftest import needed
+from tests.conftest import WITHIN, needed
 
 
 class Mosquitto:
@@ -114,7 +114,7 @@ class Caller:
 
     async def publish(self, topic: str, payload: bytes | str) -> None:
         info = self._client.publish(topic, payload, qos=1)
-        await asyncio.to_thread(info.wait_for_publish, 10)
+        await asyncio.to_thread(info.wait_for_publish, WITHIN)
 
     async def send(self, pop: Pop) -> Pop:
         await self.publish(topics.cti("acme", "1001"), documents.encode(pop))
@@ -124,5 +124,5 @@ class Caller:
         await self.publish(topics.desk("acme", "1001"), msgspec.json.encode(desk))
 
     async def hears(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await asyncio.wait_for(self._answers.get(), 10)
+        answer: dict[str, Any] = await asyncio.wait_for(self._answers.get(), WITHIN)
         return answer

@@ -14,6 +14,7 @@ from bridge.words import pop as documents
 from tests.agent_client.mosquitto import Caller, Mosquitto
 from tests.agent_client.pops import pop
 from tests.agent_client.test_desktop import a_broker_that_answers
+from tests.conftest import WITHIN
 
 
 async def listen(server: str, *more: str, environment: dict[str, str] | None = None) -> Process:
@@ -31,12 +32,12 @@ async def listen(server: str, *more: str, environment: dict[str, str] | None = N
 
 async def says(process: Process) -> str:
     assert process.stderr is not None
-    return (await asyncio.wait_for(process.stderr.readline(), 20)).decode().strip()
+    return (await asyncio.wait_for(process.stderr.readline(), WITHIN)).decode().strip()
 
 
 async def prints(process: Process) -> bytes:
     assert process.stdout is not None
-    return await asyncio.wait_for(process.stdout.readline(), 20)
+    return await asyncio.wait_for(process.stdout.readline(), WITHIN)
 
 
 async def test_it_ends_with_0_after_as_many_pops_as_asked_for(mosquitto: Mosquitto, caller: Caller) -> None:
@@ -44,7 +45,7 @@ async def test_it_ends_with_0_after_as_many_pops_as_asked_for(mosquitto: Mosquit
     assert await says(process) == "connected"
     assert await says(process) == "caught up"
     sent = [await caller.send(pop(phone="+1555")), await caller.send(pop()), await caller.send(pop())]
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), WITHIN)
     printed = out.decode().splitlines()
     assert [each.popid in text for each, text in zip(sent, printed, strict=False)] == [True, True]
     assert len(printed) == 2
@@ -61,21 +62,21 @@ async def test_with_json_it_prints_the_document_as_it_came_at_once(mosquitto: Mo
     assert printed == documents.encode(sent) + b"\n"
     assert json.loads(printed)["data"] == {"name": "Zoë", "number": 1.5}
     process.send_signal(signal.SIGINT)
-    out, errors = await asyncio.wait_for(process.communicate(), 20)
+    out, errors = await asyncio.wait_for(process.communicate(), WITHIN)
     assert (process.returncode, out) == (130, b"")
     assert b"Traceback" not in errors
 
 
 async def test_it_ends_with_27_when_the_time_is_over(mosquitto: Mosquitto) -> None:
     process = await listen(mosquitto.url, "-W", "0.5", "-C", "1")
-    await asyncio.wait_for(process.communicate(), 20)
+    await asyncio.wait_for(process.communicate(), WITHIN)
     assert process.returncode == TIMED_OUT == 27
 
 
 async def test_a_wrong_token_ends_it_and_is_not_repeated() -> None:
     async with a_broker_that_answers(bytes([0x20, 2, 0, 4])) as url:
         process = await listen(url, environment={"POPBRIDGE_TOKEN": "geheim"})
-        out, errors = await asyncio.wait_for(process.communicate(), 20)
+        out, errors = await asyncio.wait_for(process.communicate(), WITHIN)
     assert (process.returncode, out) == (DENIED, b"")
     assert errors.startswith(b"not authorised: ")
     assert b"geheim" not in errors
@@ -96,7 +97,7 @@ async def test_a_lost_broker_is_told_and_so_is_its_return(mosquitto: Mosquitto) 
 @pytest.mark.parametrize("more", [["-C", "0"], ["-W", "0"], ["--server", "http://x"], ["--agent", ""], ["--what"]])
 async def test_a_wrong_option_ends_it_with_2(more: list[str]) -> None:
     process = await listen("mqtt://127.0.0.1:1", *more)
-    _, errors = await asyncio.wait_for(process.communicate(), 20)
+    _, errors = await asyncio.wait_for(process.communicate(), WITHIN)
     assert process.returncode == 2
     assert b"Error: " in errors
 

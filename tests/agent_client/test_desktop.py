@@ -19,6 +19,7 @@ from bridge.words import topics
 from bridge.words.pop import Pop
 from tests.agent_client.mosquitto import Caller, Mosquitto
 from tests.agent_client.pops import pop
+from tests.conftest import WITHIN
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def a_desktop(url: str, **options: object) -> Desktop:
 
 
 async def taken(desktop: Desktop) -> Pop:
-    return await asyncio.wait_for(anext(desktop), 10)
+    return await asyncio.wait_for(anext(desktop), WITHIN)
 
 
 def cut(desktop: Desktop) -> None:
@@ -264,7 +265,7 @@ async def test_a_broker_that_cannot_now_is_tried_again(answer: bytes) -> None:
         a_broker_that_answers(answer) as url,
         a_desktop(url, on_state=lambda state, why: told.put_nowait((state, why))) as desktop,
     ):
-        state, why = await asyncio.wait_for(told.get(), 10)
+        state, why = await asyncio.wait_for(told.get(), WITHIN)
         assert state is State.LOST
         assert why
         assert desktop.state is State.LOST
@@ -278,9 +279,9 @@ async def test_a_server_that_is_not_there_or_speaks_otherwise_is_tried_again(sch
     async with a_broker_that_answers(b"nonsense\r\n\r\n") as url:
         address = url.replace("mqtt", scheme)
         async with a_desktop(address, on_state=lambda _state, why: told.put_nowait(why)):
-            assert await asyncio.wait_for(told.get(), 10)
+            assert await asyncio.wait_for(told.get(), WITHIN)
     async with a_desktop(address, on_state=lambda _state, why: told.put_nowait(why)):
-        assert await asyncio.wait_for(told.get(), 10)
+        assert await asyncio.wait_for(told.get(), WITHIN)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
@@ -299,7 +300,7 @@ async def test_tls_is_used_and_certificates_are_checked(tmp_path: Path, scheme: 
         async with a_desktop(url, tls=trusting) as desktop:
             await desktop.reached(State.CONNECTED)
         async with a_desktop(url, on_state=lambda _state, why: told.put_nowait(why)) as desktop:
-            assert "CERTIFICATE_VERIFY_FAILED" in await asyncio.wait_for(told.get(), 10)
+            assert "CERTIFICATE_VERIFY_FAILED" in await asyncio.wait_for(told.get(), WITHIN)
             assert desktop.state is State.LOST
     finally:
         broker.kill()

@@ -28,6 +28,9 @@ customers:
 """
 
 
+pytestmark = pytest.mark.timeout(240)
+
+
 class House(NamedTuple):
     """A bridge, and what opens its doors."""
 

@@ -7,9 +7,9 @@
 
 import { readSync, writeSync } from "node:fs";
 
-import { waitBefore } from "../../../agent_client/web/desktop.js";
 import { notice } from "../../../agent_client/web/messages.js";
 import { Records } from "../../../agent_client/web/records.js";
+import { waitBefore } from "../../../agent_client/web/retry.js";
 import { Screen } from "../../../agent_client/web/screen.js";
 import { Seen } from "../../../agent_client/web/seen.js";
 import { members, plain } from "../../../agent_client/web/spelling.js";
