@@ -89,7 +89,10 @@ class _Protocol(RequestHandler):
         del message
         if status == 400 and exc is not None:
             return answers.refusal(_unreadable(exc), close=True)
-        log.error("a handler failed", exc_info=exc)
+        gone = request.transport is None or request.transport.is_closing()
+        # Whoever goes away while a streamed answer begins is no fault of ours, and reads no answer.
+        if not (gone and isinstance(exc, ConnectionError)):
+            log.error("a handler failed", exc_info=exc)
         return answers.refusal(Fault("internal_error", "The bridge failed."), request.headers.get("Accept", ""))
 
     def log_exception(self, *_args: object, **options: object) -> None:
