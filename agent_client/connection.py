@@ -179,10 +179,11 @@ class Connection:
                     self._unacknowledged.append(mid)
             case Ended():
                 self._ended.set()
-                # paho's client and this object hold each other: so its sockets close now, not at some collection.
                 client = self._client
                 client.on_connect = client.on_subscribe = client.on_message = client.on_publish = None
                 client.after = None
+                # Its thread is done. paho closes the pair of sockets that wakes it only when it is collected.
+                client._reset_sockets()  # noqa: SLF001 - paho has no public way
         self._hear(fact)
 
     def _on_connect(

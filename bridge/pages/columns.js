@@ -8,6 +8,8 @@ export function stateName(state) {
     return STATES[state] ?? state;
 }
 
+const LATE = 1e15; // ms, later than any time
+
 const named = (id, name) => (item) => item[name] ?? (item[id] || null);
 const time = (text) => (text === null ? null : -Date.parse(text)); // longer is more
 const marks = (item) =>
@@ -45,7 +47,8 @@ export const COLUMNS = {
         {
             key: "waited",
             head: "Waited",
-            of: (item) => (item.status === "waiting" ? Date.now() - Date.parse(item.queued_at) : item.waiting_s * 1000),
+            // Who waits still stands above who has waited.
+            of: (item) => (item.status === "waiting" ? LATE - Date.parse(item.queued_at) : item.waiting_s * 1000),
             shows: (item) => elapsed(item.waiting_s * 1000),
             tick: (item) => (item.status === "waiting" ? item.queued_at : null),
             number: true,

@@ -22,7 +22,7 @@ let shownAt = 0;
 onmessage = ({ data: asked }) => {
     switch (asked.type) {
         case "open":
-            open(asked.token);
+            open(asked.token).catch(reportError);
             break;
         case "look":
             look(asked);

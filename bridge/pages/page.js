@@ -222,6 +222,11 @@ export function copier(text, label = "Copy") {
         {
             type: "button",
             onclick: async (event) => {
+                if (navigator.clipboard === undefined) {
+                    // Plain HTTP under a name that is not loopback.
+                    event.target.textContent = "Select it and copy by hand";
+                    return;
+                }
                 await navigator.clipboard.writeText(typeof text === "function" ? text() : text);
                 event.target.textContent = "Copied";
                 setTimeout(() => (event.target.textContent = label), 1500);

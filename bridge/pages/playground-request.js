@@ -15,8 +15,6 @@
  */
 
 const RESERVED = ["agentid", "jwt", "event", "crmid", "ctiid"];
-export const CLOUD_POP = "/api/cloud/pop";
-export const CLOUD_TOKEN = "/api/cloud/token";
 
 /** Something in the form that the bridge could not be asked for. */
 export class Unsaid extends Error {}
@@ -102,7 +100,8 @@ export function postBody(asked) {
 
 /** Spell the form body of a POST, without the key. */
 export function formBody(asked) {
-    return getUrl(asked, "").split("?").slice(1).join("?");
+    const url = getUrl(asked, "");
+    return url.slice(url.indexOf("?") + 1);
 }
 
 /** Spell the body of a Cloud pop. */
@@ -121,10 +120,10 @@ export function cloudBody(asked) {
     return object(pairs);
 }
 
-/** Spell the URL of a Cloud pop, with its controls. */
-export function cloudUrl(asked, origin) {
+/** Spell the URL of a Cloud pop, with its controls, from the one without. */
+export function cloudUrl(asked, url) {
     const given = controls(asked.controls);
-    return `${origin}${CLOUD_POP}${given.length > 0 ? `?${query(given)}` : ""}`;
+    return `${url}${given.length > 0 ? `?${query(given)}` : ""}`;
 }
 
 /**

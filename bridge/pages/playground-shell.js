@@ -35,13 +35,23 @@ export function secretHeader(before, variable, secret) {
     return secret === undefined ? `-H "${before}$${variable}"` : `-H ${quoted(before + secret)}`;
 }
 
+/**
+ * Take host and port out of the address where MQTT listens. Who listens on every address is reached by the page's name.
+ * @returns {[string, string]}
+ */
+export function endpoint(mqtt) {
+    const colon = mqtt.lastIndexOf(":");
+    const bare = (host) => host.replace(/^\[(.*)\]$/, "$1");
+    const host = bare(mqtt.slice(0, colon));
+    return [["0.0.0.0", "::", ""].includes(host) ? bare(location.hostname) : host, mqtt.slice(colon + 1)];
+}
+
 /** Spell the command that listens to a topic as an observer does. */
 export function subscriber({ mqtt, customer, topic, secret }) {
-    const colon = mqtt.lastIndexOf(":");
-    const host = mqtt.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+    const [host, port] = endpoint(mqtt);
     const password = secret === undefined ? '"$POPBRIDGE_OBSERVER"' : quoted(secret);
     return (
-        `mosquitto_sub -V mqttv311 -q 1 -h ${quoted(host)} -p ${mqtt.slice(colon + 1)} ` +
+        `mosquitto_sub -V mqttv311 -q 1 -h ${quoted(host)} -p ${port} ` +
         `-u ${quoted(customer)} -P ${password} -v -t ${quoted(topic)}`
     );
 }

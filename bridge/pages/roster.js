@@ -13,16 +13,14 @@ const MOST = 80;
 export class Roster {
     #rows = [];
     #given = [];
-    #first = 0;
     #height = 0;
     #asked = "";
-    #fitting = 0;
 
     /**
      * @param {string} caption
      * @param {import("./ordered.js").Column[]} columns
      * @param {(asked: {first: number, count: number, sort: string, downwards: boolean}) => void} look
-     * @param {{sort?: string, downwards?: boolean}} [begins]
+     * @param {{sort?: string, downwards?: boolean, nothing?: string}} [begins] `nothing`: what is said of no rows
      */
     constructor(caption, columns, look, begins = {}) {
         this.columns = columns;
@@ -40,14 +38,17 @@ export class Roster {
             el("thead", {}, el("tr", { "aria-rowindex": 1 }, this.heads)),
             this.body,
         );
-        this.none = el("p", { class: "quiet", hidden: true }, "Nobody.");
+        this.none = el("p", { class: "quiet", hidden: true }, begins.nothing ?? "Nothing.");
         this.element = el(
             "div",
             { class: "roster", role: "region", "aria-label": caption, tabindex: 0, onscroll: () => this.ask() },
             this.table,
             this.none,
         );
-        new ResizeObserver(() => this.ask()).observe(this.element);
+        new ResizeObserver(() => {
+            this.#measure();
+            this.ask();
+        }).observe(this.element);
         this.#mark();
     }
 
@@ -67,8 +68,6 @@ export class Roster {
     /** Show rows from place `first` on, of so many that fit. `now`: the time by the bridge's clock. */
     show({ first, fitting, rows }, now) {
         this.#given = rows;
-        this.#first = first;
-        this.#fitting = fitting;
         this.none.hidden = fitting > 0;
         while (this.#rows.length < rows.length) {
             this.#rows.push(this.#row());
@@ -86,8 +85,18 @@ export class Roster {
             this.columns.forEach((column, number) => write(row.cells[number], this.#text(column, item, now)));
         });
         set(this.table, "aria-rowcount", String(fitting + 1));
-        this.#stretch();
-        this.ask();
+        // Measured once, and when the size changes: in between the browser would scroll back from where there is nothing
+        // for a moment, and would have to lay the page out just to be asked.
+        const unknown = this.#height === 0;
+        if (unknown) {
+            this.#measure();
+        }
+        const after = Math.max(0, fitting - first - rows.length);
+        tall(this.above, first * this.#height);
+        tall(this.below, after * this.#height);
+        if (unknown && this.#height > 0) {
+            this.ask();
+        }
     }
 
     /** Let the seconds tick. */
@@ -106,14 +115,13 @@ export class Roster {
         return since === null ? spelled(column, item) : elapsed(now - Date.parse(since));
     }
 
-    #stretch() {
-        const sample = this.#rows[0]?.element;
-        if (sample?.isConnected) {
-            this.#height = sample.getBoundingClientRect().height || this.#height;
+    #measure() {
+        const shown = this.#given.length;
+        if (shown > 0 && this.#rows[0].element.isConnected) {
+            const top = this.#rows[0].element.getBoundingClientRect().top;
+            const bottom = this.#rows[shown - 1].element.getBoundingClientRect().bottom;
+            this.#height = (bottom - top) / shown || this.#height;
         }
-        const after = Math.max(0, this.#fitting - this.#first - this.#given.length);
-        tall(this.above, this.#first * this.#height);
-        tall(this.below, after * this.#height);
     }
 
     #row() {
