@@ -1,15 +1,21 @@
 """Feeds: the wiring of CloudSync: the flow, the mapping that asks the CRMs, and the live floor."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from bridge.broker.port import Broker, Listener, Ticket
 from bridge.cloudsync.floor.live import Live
 from bridge.cloudsync.floor.today import TodayFromStt
-from bridge.cloudsync.flow.cloudsync import Cloudsync
+from bridge.cloudsync.flow.apart.supervisor import Apart
+from bridge.cloudsync.flow.cloudsync import Cloudsync, Process
+from bridge.cloudsync.flow.processor import Processor
 from bridge.cloudsync.mapping.directory import Directory
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Customer
+
+PROCESS: Process = Apart if os.name == "posix" else Processor
+"""Events are processed in a process of their own; elsewhere, where asyncio reads no pipes, in the bridge's."""
 
 
 class Feeds:

@@ -26,7 +26,7 @@ from bridge.delivery.delivery import Delivery
 from bridge.delivery.desks import Desks
 from bridge.delivery.history import History
 from bridge.delivery.triggers import Triggers
-from bridge.feeds import Ears, Feeds
+from bridge.feeds import PROCESS, Ears, Feeds
 from bridge.gate import Gate
 from bridge.http.dispatch import Below, Dispatch, Route, fixed
 from bridge.http.documents import asyncapi, openapi
@@ -154,7 +154,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
     async with (
         Credentials.open(data, demo=demo) as service.credentials,
         Ledger.open(data, settings.ledger, service.now) as service.ledger,
-        Cloudsync.open(data, service.customers, service.now) as cloudsync,
+        Cloudsync.open(data, service.customers, service.now, PROCESS) as cloudsync,
     ):
         service.feeds = Feeds(cloudsync, data, service.customers, service.current_broker)
         service.gate = Gate(service.credentials, service.customers, settings.cloud, service.now)

@@ -77,13 +77,13 @@ def run(command: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[
 
 @asynccontextmanager
 async def desktop(*command: str, env: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A desktop in a process of its own, subscribed."""
+    """A desktop in a process of its own, subscribed; what is done with it has time for processes of its own."""
     process = await asyncio.create_subprocess_exec(
         *command, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(WITHIN):
+        async with asyncio.timeout(2 * WITHIN):
             told = await process.stderr.readline()
             assert told.startswith(b"connected"), told
             yield process

@@ -17,6 +17,7 @@ from bridge.cli.simulate import simulate
 if TYPE_CHECKING:
     from bridge.cloudsync.flow.admin import Admin
     from bridge.cloudsync.flow.wishes import Done
+    from bridge.words.settings import Crm, Customer
 
 T = TypeVar("T")
 
@@ -85,7 +86,7 @@ def validate(house: House, customer: str | None, result: Path | None, *, sandbox
     from bridge.words.times import stamp  # noqa: PLC0415
 
     name, settings = meant(house, customer, with_crm=True)
-    crm = settings.cloudsync.crm
+    crm = _crm(house, name, settings)
     if crm is None:
         refuse(f"{name} has no `cloudsync.crm` in {house.config_path()}: add `consumer_key` and `user_id`.")
     if sandbox:
@@ -124,22 +125,25 @@ def status(house: House, customer: str | None, *, as_json: bool) -> None:
     from bridge.cloudsync.mapping import directory  # noqa: PLC0415
 
     name, settings = meant(house, customer)
+    crm = _crm(house, name, settings, tell=not as_json)
     mapped = directory.standing(house.data, name) or directory.Standing({}, [])
-    stored = _do(house, lambda admin: admin.status(name))
+    stored = msgspec.to_builtins(_do(house, lambda admin: admin.status(name)))
+    now = time.time()
     if as_json:
+        stored |= {what: _stamped(stored[what]) for what in _TIMES}
         told = {"customer": name, "mapping": mapped, "store": stored}
         click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
         return
-    asked = "no CRM is asked" if settings.cloudsync.crm is None else f"{mapped.waiting} records wait to be fetched"
+    asked = "no CRM is asked" if crm is None else f"{mapped.waiting} records wait to be fetched"
     states = ", ".join(f"{count} {state}" for state, count in sorted(mapped.counts.items())) or "nothing yet"
-    click.echo(f"feeds    {', '.join(settings.cloudsync.feeds) or 'none'}")
-    click.echo(f"mapping  {states}; {asked}")
+    _tell("feeds", ", ".join(settings.cloudsync.feeds) or "none")
+    _tell("mapping", f"{states}; {asked}")
     for id_ in mapped.unmapped[:20]:
-        click.echo(f"unmapped {id_}")
+        _tell("unmapped", id_)
     for alarm in mapped.alarms:
-        click.echo(f"ALARM    {alarm}")
-    for what, value in msgspec.to_builtins(stored).items():
-        click.echo(f"{what:<8} {value}")
+        _tell("ALARM", alarm)
+    for what, value in stored.items():
+        _tell(*(_TIMES[what], _when(value, now)) if what in _TIMES else (what, value))
 
 
 @cloudsync.command()
@@ -150,7 +154,7 @@ def sync(house: House, customer: str | None) -> None:
     from bridge.cloudsync.mapping import directory  # noqa: PLC0415 - as above
 
     name, settings = meant(house, customer, with_crm=True)
-    if settings.cloudsync.crm is None:
+    if _crm(house, name, settings) is None:
         refuse(f"{name} has no `cloudsync.crm` in {house.config_path()}: there is nobody to ask.")
     wish = directory.wish_refresh(house.data, name)
     until = time.monotonic() + 10
@@ -203,8 +207,12 @@ def backfill(house: House, customer: str | None, start: int | None, until: int |
 def replay(house: House, customer: str | None) -> None:
     """Read again what is in quarantine, after an upgrade for instance."""
     name, _ = meant(house, customer)
-    done = _done(house, lambda admin: admin.replay(name))
-    click.echo(f"{done.count} events were read, {done.quarantined} still cannot be.", err=True)
+
+    async def again(admin: "Admin") -> "tuple[Done, int]":
+        return await admin.replay(name), (await admin.status(name)).quarantined
+
+    done, left = _do(house, again)
+    click.echo(f"{done.count} events were read, {left} still cannot be.", err=True)
 
 
 @cloudsync.command("erase-contact")
@@ -216,6 +224,41 @@ def erase_contact(house: House, customer: str | None, contact: str) -> None:
     name, _ = meant(house, customer)
     done = _done(house, lambda admin: admin.erase(name, contact))
     click.echo(f"{done.count} records were stripped of the contact.", err=True)
+
+
+_TIMES = {"received": "last event", "covered": "covered until", "stt_final": "final until"}
+"""What `status` calls the times of the store."""
+
+
+def _crm(house: House, name: str, settings: "Customer", *, tell: bool = True) -> "Crm | None":
+    """Find how the customer's CRM is asked: by broker.yaml, else as the running bridge does."""
+    from bridge.cloudsync.mapping import directory  # noqa: PLC0415 - as above
+
+    crm = settings.cloudsync.crm
+    if crm is None:
+        crm = directory.asked(house.data, name)
+        if crm is not None and tell:
+            where = crm.token_endpoint or "its CRM"
+            click.echo(f"Not from broker.yaml: the running bridge asks {where}, as the demo does.", err=True)
+    return crm
+
+
+def _tell(what: str, value: object) -> None:
+    click.echo(f"{what:<14} {value}")
+
+
+def _stamped(at: int | None) -> str | None:
+    from bridge.words.times import stamp  # noqa: PLC0415 - as above
+
+    return stamp(at / 1000) if at else None
+
+
+def _when(at: int | None, now: float) -> str:
+    """Spell milliseconds as a time, and how long ago that is."""
+    if not at:
+        return "never"
+    ago = dt.timedelta(seconds=abs(int(now - at / 1000)))
+    return f"{_stamped(at)} ({ago} {'ago' if at / 1000 <= now else 'ahead'})"
 
 
 def _event(line: bytes) -> tuple[str, bytes]:

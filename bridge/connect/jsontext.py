@@ -46,7 +46,8 @@ def read_object(body: bytes) -> tuple[dict[str, msgspec.Raw], bool]:
         text = body.decode()
     except UnicodeDecodeError as error:
         _fail("The body is not UTF-8", body[: error.start].decode())
-    if text.count("[") + text.count("{") > DEPTH:
+    brackets = text.count("[") + text.count("{")
+    if brackets > DEPTH:
         _check_nesting(text)
     repaired = False
     try:
@@ -67,7 +68,7 @@ def read_object(body: bytes) -> tuple[dict[str, msgspec.Raw], bool]:
         members = _MEMBERS.decode(text)
     except msgspec.ValidationError:
         _fail("The body must be a JSON object", text[: len(text) - len(text.lstrip(_WHITE))])
-    for name, value in members.items():
+    for name, value in members.items() if brackets > 1 else ():
         spelled = bytes(value)
         if spelled[0] in b"{[":
             members[name] = msgspec.Raw(msgspec.json.format(spelled, indent=-1))

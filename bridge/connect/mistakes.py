@@ -10,7 +10,6 @@ from bridge.words import warnings
 # Template variables of telephony platforms; a single pair of braces counts only where it is the whole value.
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}|\$\([^()]+\)|%%[^%\s]+%%|\{\{[^{}]+\}\}|\A\s*\{[^{}\s\":,][^{}\":,]*\}\s*\Z")
 _PLUS_LOST = re.compile(r"\A [0-9][0-9 ().-]{5,22}\Z")
-_SUSPICIOUS = re.compile(rb"\$\{|\$\(|%%|\{\{|\A\"\s*\{|\A\" [0-9]")
 
 
 def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[str]:
@@ -20,7 +19,7 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
         found += _judge(name, value)
     for name, raw in data.items():
         spelled = bytes(raw)
-        if _SUSPICIOUS.search(spelled):
+        if _suspicious(spelled):
             if spelled[:1] == b'"':
                 found += _judge(name, msgspec.json.decode(spelled, type=str))
             elif _PLACEHOLDER.search(spelled.decode()):
@@ -28,9 +27,14 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
     return found
 
 
+def _suspicious(spelled: bytes) -> bool:
+    """Say whether a value may be a mistake: each has one of these, which are found faster than by an expression."""
+    return b"{" in spelled or b"%" in spelled or b"$" in spelled or spelled.startswith(b'" ')
+
+
 def _judge(name: str, value: str) -> list[str]:
-    if _PLACEHOLDER.search(value):
+    if ("{" in value or "%" in value or "$" in value) and _PLACEHOLDER.search(value):
         return [warnings.placeholder(name)]
-    if _PLUS_LOST.match(value):
+    if value[:1] == " " and _PLUS_LOST.match(value):
         return [warnings.plus_lost(name)]
     return []

@@ -158,7 +158,7 @@ def _resolve(name: str, given: dict[str, list[Value]], notes: list[str]) -> str 
     """Take a reserved parameter's value out of what was given: exact lower case wins, else any one other casing."""
     if name in given:
         return _agreed(name, [(name, value) for value in given.pop(name)])
-    others = [other for other in given if other.lower() == name]
+    others = [other for other in given if other.lower() == name] if given else []
     if not others:
         return None
     value = _agreed(name, [(other, value) for other in others for value in given.pop(other)])

@@ -185,7 +185,7 @@ export class Floor {
             this.rosters[list].show(some, now);
         }
         const fitting = lists.agents?.fitting ?? 0;
-        const all = `${sums.agents.toLocaleString("en")} agents`;
+        const all = `${sums.agents.toLocaleString("en")} ${sums.agents === 1 ? "agent" : "agents"}`;
         set(this.count, fitting === sums.agents ? all : `${fitting.toLocaleString("en")} of ${all}`);
     }
 

@@ -190,7 +190,7 @@ function spread(name, told) {
         return el("p", {}, `${name}: none yet.`);
     }
     const parts = QUANTILES.filter(([key]) => told[key] !== undefined).map(([key, words]) => `${words} ${ms(told[key])}`);
-    return el("p", {}, `${name} (${told.count.toLocaleString("en")} pops): ${parts.join(", ")}.`);
+    return el("p", {}, `${name} (${told.count.toLocaleString("en")} ${told.count === 1 ? "pop" : "pops"}): ${parts.join(", ")}.`);
 }
 
 function open(counts) {

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -265,6 +265,19 @@ def connect(client_id: str, username: str | None, password: str | None) -> bytes
     return packet(0x10, text("MQTT") + bytes([4, flags]) + (300).to_bytes(2) + text(client_id) + credential)
 
 
+def packets(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Give of each whole packet its first byte, and where its body begins and ends."""
+    at, end = 0, len(data)
+    while end - at >= 3:
+        first, size, head = data[at], data[at + 1], at + 2
+        if size & 0x80:
+            size, head = size & 0x7F | data[at + 2] << 7, at + 3
+        at = head + size
+        if at > end:
+            return
+        yield first, head, at
+
+
 class Arrivals:
     """What all agents got since `expect`."""
 
@@ -345,21 +358,15 @@ class Agent(asyncio.Protocol):
         self._transport.abort()
 
     def _take(self, data: bytes) -> None:
-        at, end = 0, len(data)
+        end = 0
         acknowledgements = b""
-        while end - at >= 3:
-            first, size, head = data[at], data[at + 1], at + 2
-            if size & 0x80:
-                size, head = size & 0x7F | data[at + 2] << 7, at + 3
-            if head + size > end:
-                break
+        for first, head, end in packets(data):
             body = head + 2 + (data[head] << 8 | data[head + 1])
             if first & 0x06:
                 acknowledgements += b"\x40\x02" + data[body : body + 2]
                 body += 2
-            self._arrivals.note(data[body : head + size])
-            at = head + size
-        self._rest = data[at:]
+            self._arrivals.note(data[body:end])
+        self._rest = data[end:]
         if acknowledgements:
             self._transport.write(acknowledgements)
 

@@ -1,11 +1,12 @@
 """Benchmark: a burst of CloudSync events by MQTT QoS 1 into a real bridge, its numbers, and pops beside it.
 
-    python -m tests.benchmarks.burst [--events 50000] [--day 500000] [--rate 200]
+    python -m tests.benchmarks.burst [--events 50000] [--day 500000] [--rate 200] [--most 5000] [--rounds 3]
 
 A simulated day of 50 groups is published on one connection with so many messages unacknowledged, spelled beforehand, by
 a process of its own: events per second until the last PUBACK, which each mean a commit. Then it is waited until all is
-computed, and read. Pops are triggered at a fixed rate without a burst, then beside another one. In the end a larger day
-is taken, folded, computed and computed again, in this process. The CPU is the bridge's, all threads.
+computed, and read. Pops are triggered at a fixed rate without a burst, then beside another one (of `--most` events a
+second), in rounds. In the end a larger day is taken, folded, computed and computed again, in this process. The CPU is
+the bridge's with its processor's, all threads.
 """
 
 import argparse
@@ -171,52 +172,78 @@ async def feeding(
 # The bridge
 
 
-async def burst(folder: Path, events: int, rate: int, most: int) -> None:
-    """Measure a real bridge."""
+async def burst(folder: Path, events: int, plan: argparse.Namespace) -> None:
+    """Measure a real bridge: bursts alone, then rounds of pops without one and beside one."""
     bridge = Bridge(folder / "data", Day(1, sized(events)).config())
     feed, reader, key = bridge.token("feed"), bridge.token("observer"), bridge.key()
     agents = "\n".join(str(number) for number in range(DESKTOPS))
     issue = ("tokens", "issue", "--customer", "acme", "--role", "desktop", "--agents", "-")
     tokens = bridge.secret(*issue, given=agents).splitlines()
     bridge.start()
-    pid = bridge.process.pid
+    rate: int = plan.rate
     try:
-        row("memory, at rest", f"{resident(pid) / 1024:,.0f} MiB")
-        async with crowd(bridge, key, tokens) as people:
-            await people.pop(DESKTOPS, 1_000, 0)
-            await _pops(people, "no burst", rate)
-            for number in (1, 2):
-                await _burst(bridge, feed, number, events)
-                await _read(bridge, reader, Day(number, sized(events), FIRST + number))
-            await _pops(people, "after two bursts", rate)
-            async with feeding(bridge.mqtt_port, feed, 3, events, most) as process:
+        row("memory, at rest", _memory(bridge))
+        for number in range(1, plan.bursts + 1):
+            await _burst(bridge, feed, number, events)
+            await _read(bridge, reader, Day(number, sized(events), FIRST + number))
+        for number in range(plan.bursts + 1, plan.bursts + plan.rounds + 1):
+            async with (
+                crowd(bridge, key, tokens) as people,
+                feeding(bridge.mqtt_port, feed, number, events, plan.most) as process,
+            ):
                 await answer(process)
+                await people.pop(DESKTOPS, 1_000, 0)
+                await _pops(people, "no burst", rate)
                 await tell(process, "go")
                 await _pops(people, "beside a burst", rate)
                 took = (await answer(process))["took"]
                 row("the burst beside the pops", f"{events / took:,.0f} events/s, {took:.1f} s")
                 await _pops(people, "while it is computed", rate)
-                await tables.stands(bridge, None, within=300)
-                row("memory now, at most so far", f"{resident(pid) / 1024:,.0f} MiB, {_peak(pid):,.0f} MiB")
+            await tables.stands(bridge, None, within=300)
+            row("memory", _memory(bridge))
     finally:
         bridge.stop()
+
+
+def _memory(bridge: Bridge) -> str:
+    pid = bridge.process.pid
+    apart = [each for each in offspring(pid) if each != pid]
+    processor = ", ".join(f"its processor {resident(each) / 1024:,.0f} ({_peak(each):,.0f}) MiB" for each in apart)
+    return f"now (at most so far): bridge {resident(pid) / 1024:,.0f} ({_peak(pid):,.0f}) MiB, {processor}"
+
+
+def offspring(pid: int) -> list[int]:
+    """Tell a process and all that it has started."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            found += offspring(int(child))
+    return found
+
+
+def spent_by(pid: int) -> float:
+    """Tell the seconds of CPU that a process and all that it has started have used."""
+    return sum(cpu(each) for each in offspring(pid))
 
 
 async def _burst(bridge: Bridge, token: str, seed: int, events: int) -> None:
     pid = bridge.process.pid
     async with feeding(bridge.mqtt_port, token, seed, events) as process:
         told = await answer(process)
-        before = cpu(pid)
+        before = spent_by(pid)
         await tell(process, "go")
         took = (await answer(process))["took"]
-        spent = cpu(pid) - before
+        spent = spent_by(pid) - before
         count = told["events"]
         row(f"burst {seed}", f"{count:,} events of {told['size']:,.0f} bytes in {took:.2f} s")
         row("  by MQTT QoS 1 into SQLite", f"{count / took:,.0f} events/s")
         row("  CPU until the last PUBACK", f"{spent / count * 1e6:,.0f} us/event, {100 * spent / took:.0f} %")
         rest = await tables.stands(bridge, None, within=300)
-        row("  computed after the last PUBACK", f"{rest:.1f} s, CPU {(cpu(pid) - before) / count * 1e6:,.0f} us/event")
-        row("  memory now, at most so far", f"{resident(pid) / 1024:,.0f} MiB, {_peak(pid):,.0f} MiB")
+        row(
+            "  computed after the last PUBACK",
+            f"{rest:.1f} s, CPU {(spent_by(pid) - before) / count * 1e6:,.0f} us/event",
+        )
+        row("  memory", _memory(bridge))
 
 
 def _peak(pid: int) -> float:
@@ -297,6 +324,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=50_000, help="of a burst; 0: no bursts")
     parser.add_argument("--day", type=int, default=500_000, help="events of the large day; 0: none")
     parser.add_argument("--rate", type=int, default=200, help="triggers per second")
+    parser.add_argument("--bursts", type=int, default=2, help="bursts alone, as fast as they may")
+    parser.add_argument("--rounds", type=int, default=1, help="of pops without a burst and beside one")
     parser.add_argument("--feed", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--token", help=argparse.SUPPRESS)
     parser.add_argument("--most", type=int, default=0, help="events per second beside the pops; 0: as fast as it may")
@@ -315,7 +344,7 @@ def main() -> None:
     sys.stdout.write(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}\n")
     with tempfile.TemporaryDirectory() as folder:
         if options.events:
-            uvloop.run(burst(Path(folder), options.events, options.rate, options.most))
+            uvloop.run(burst(Path(folder), options.events, options))
         if options.day:
             uvloop.run(large(Path(folder), options.day))
 

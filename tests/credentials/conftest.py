@@ -7,7 +7,7 @@ import pytest
 
 from bridge.credentials.authority import Credentials
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 Command = Callable[..., Awaitable[tuple[str, str]]]
 

@@ -11,7 +11,7 @@ from tests.faults.kill import IN_FLIGHT, run
 KILLS = 5
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_every_answered_pop_is_seen_once_or_expires_over_five_deaths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,7 +27,7 @@ async def answered(bridge: Bridge, sent: bytes) -> tuple[int, dict[str, Any]]:
             head = await reader.readuntil(b"\r\n\r\n")
             size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             said: dict[str, Any] = json.loads(await reader.readexactly(size))
-    writer.close()
+    writer.transport.abort()  # what the bridge did not care to read need not be sent
     return int(head.split()[1]), said
 
 

@@ -8,7 +8,7 @@ from bridge.ledger.ledger import Ledger
 from bridge.words.ledger import Entry, Step
 
 NOON = 1_800_000_000.0
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def entry(

@@ -88,7 +88,7 @@ class Centre:
 
         return await _within(seconds, quiet)
 
-    async def told(self, desktops: int, seconds: float = 10.0) -> list[str]:
+    async def told(self, desktops: int, seconds: float = 30.0) -> list[str]:
         """Wait until the observer knows each agent with so many desktops; list the agents where it does not."""
 
         async def right() -> bool:
@@ -101,7 +101,7 @@ class Centre:
         """Tell what is there for as long as somebody is connected, and the bridge's descriptors."""
         return (await self.metrics()).standing | {"descriptors": self.vitals().descriptors}
 
-    async def returned(self, before: dict[str, float], seconds: float = 15.0) -> dict[str, float]:
+    async def returned(self, before: dict[str, float], seconds: float = 30.0) -> dict[str, float]:
         """Wait until there is no more of anything than before; give what there is then."""
         now = before
 

@@ -16,15 +16,15 @@ DESKTOPS = 200
 FLOOD = 1_500
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_no_desktop_notices_a_flood_of_half_open_connections(tmp_path: Path) -> None:
-    async with opened(tmp_path, DESKTOPS, rate=200, connect_timeout="1s") as centre:
+    async with opened(tmp_path, DESKTOPS, rate=200, connect_timeout="5s") as centre:
         await centre.warm()
         before = await centre.standing()
         await centre.desktops.enter()
         flood = Flood(centre.bridge.mqtt_port, FLOOD)
 
-        async with centre.traffic.flowing(), asyncio.timeout(WITHIN):
+        async with centre.traffic.flowing(), asyncio.timeout(2 * WITHIN):
             await centre.traffic.more(50)
             await flood.rise()
             # Some desktops come anew while the flood stands: there is room for them.
@@ -34,7 +34,7 @@ async def test_no_desktop_notices_a_flood_of_half_open_connections(tmp_path: Pat
             await flood.over()
             await centre.traffic.more(50)
 
-        assert await centre.drained(40)
+        assert await centre.drained(90)
         account = await centre.account()
         assert account.seen == account.accepted
         assert centre.traffic.refused == {}

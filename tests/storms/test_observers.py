@@ -12,8 +12,9 @@ from tests.storms.centre import opened
 pytestmark = pytest.mark.skipif(not vitals.KNOWN, reason="what a process holds is read in /proc")
 
 
+@pytest.mark.timeout(300)
 async def test_an_observer_who_was_slow_in_a_storm_ends_up_with_the_truth(tmp_path: Path) -> None:
-    async with opened(tmp_path, 60, rate=100, inflight=10, queue=80) as centre, asyncio.timeout(WITHIN):
+    async with opened(tmp_path, 60, rate=100, inflight=10, queue=80) as centre, asyncio.timeout(2 * WITHIN):
         await centre.observer.enter()
         await centre.desktops.enter()
         assert await centre.told(1) == []

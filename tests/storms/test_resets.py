@@ -14,9 +14,9 @@ CUTS = 60
 POPS = 20  # between two cuts
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_a_pop_that_meets_a_reset_is_held_and_comes_later(tmp_path: Path) -> None:
-    async with opened(tmp_path, 20, rate=2_000) as centre, asyncio.timeout(90):
+    async with opened(tmp_path, 20, rate=2_000) as centre, asyncio.timeout(200):
         await centre.desktops.enter()
         await centre.observer.enter()
 
@@ -27,7 +27,7 @@ async def test_a_pop_that_meets_a_reset_is_held_and_comes_later(tmp_path: Path) 
                 centre.observer.cut()
         await centre.desktops.back()
 
-        assert await centre.drained(40)
+        assert await centre.drained(90)
         account = await centre.account()
         assert centre.traffic.refused == {}
         assert (account.lost, account.unproven, account.unknown) == ([], [], [])

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import msgspec
 
@@ -17,9 +17,11 @@ from bridge.cloudsync.flow import feeds, quality, wishes
 from bridge.cloudsync.flow.asking import Answer, Asking, CimQuestion, RestatementTold, SttQuestion
 from bridge.cloudsync.flow.erasing import erase
 from bridge.cloudsync.flow.feeds import Feeds
+from bridge.cloudsync.flow.hooks import Hooks
 from bridge.cloudsync.flow.ingest import Accepted, Ingest
 from bridge.cloudsync.flow.keeping import Keeping
-from bridge.cloudsync.flow.processor import Hooks, Processor
+from bridge.cloudsync.flow.processing import Processing
+from bridge.cloudsync.flow.processor import TICK, Processor
 from bridge.cloudsync.flow.wishes import Done, Span, Wish
 from bridge.cloudsync.store import arrivals, rows
 from bridge.cloudsync.store.database import Database, alone
@@ -33,15 +35,14 @@ from bridge.words.settings import Customer
 FILE = "cloudsync.db"
 LOCK = "cloudsync.lock"
 
-_TICK = 1.0  # seconds between two looks at the clock, the mapping and the wishes
 _SAVED_EVERY = 5.0  # seconds of coverage that a kill may cost
-_TRIED_AGAIN_AFTER = 0.25
 _LOG_MOVED_EVERY = 1.0
 _KEPT_EVERY = 600.0
 
 log = logging.getLogger("popbridge.cloudsync")
 
-T = TypeVar("T")
+Process = Callable[[Database, Callable[[], Mapping[str, Customer]], Callable[[], int]], Processing]
+"""Make a processor of a store, of the customers there are, and of a clock in milliseconds."""
 
 
 class Cloudsync:
@@ -56,14 +57,13 @@ class Cloudsync:
         last: int,
         customers: Callable[[], Mapping[str, Customer]],
         clock: Callable[[], float],
+        processor: Processing,
     ) -> None:
         self._database = database
         self._customers = customers
         self._clock = clock
-        self._wake = asyncio.Event()
-        self._troubles: set[str] = set()
-        self._ingest = Ingest(database, last, customers, self.now, self._wake.set)
-        self._processor = Processor(database, customers, self.now)
+        self._processor = processor
+        self._ingest = Ingest(database, last, customers, self.now, processor.wake)
         self._feeds = Feeds(self.now(), self.now)
         self._asking = Asking(database, self._processor, self._feeds, customers, self.now)
         self._keeping = Keeping(database)
@@ -72,14 +72,20 @@ class Cloudsync:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, data: Path, customers: Callable[[], Mapping[str, Customer]], now: Callable[[], float]
+        cls,
+        data: Path,
+        customers: Callable[[], Mapping[str, Customer]],
+        now: Callable[[], float],
+        process: Process = Processor,
     ) -> AsyncIterator[Self]:
         """Open the store of a data directory, made on first start; at the end everything taken is written.
 
+        `process` makes what processes events: here in this process, or `Apart` in one of its own.
         Raises Unavailable if the file cannot be used, InUseError if another process is at work in it.
         """
         async with alone(data / LOCK), Database.open(data / FILE) as database:
-            cloudsync = cls(database, await arrivals.last_number(database), customers, now)
+            last = await arrivals.last_number(database)
+            cloudsync = cls(database, last, customers, now, process(database, customers, lambda: int(now() * 1000)))
             await cloudsync._take_up()
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(cloudsync._ingest.run(), name="cloudsync: write")
@@ -108,7 +114,7 @@ class Cloudsync:
     def mapping_resolved(self, customer: str) -> None:
         """Tell that more is known of ids, so that what was parked is processed now."""
         del customer
-        self._wake.set()
+        self._processor.wake()
 
     # Events
 
@@ -201,7 +207,7 @@ class Cloudsync:
     @property
     def usable(self) -> bool:
         """Whether an event would be taken now, and what was taken is processed, as far as is known."""
-        return self._ingest.usable and not self._troubles
+        return self._ingest.usable and not self._processor.troubles
 
     @property
     def counted(self) -> dict[str, int]:
@@ -221,8 +227,7 @@ class Cloudsync:
     async def run(self) -> None:
         """Process, finalise and forget, until cancelled; whatever fails but the disk takes the caller down."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._folding(), name="cloudsync: fold")
-            group.create_task(self._computing(), name="cloudsync: compute")
+            group.create_task(self._processor.run(), name="cloudsync: process")
             group.create_task(self._looking(), name="cloudsync: coverage and wishes")
             group.create_task(self._forgetting(), name="cloudsync: forget")
 
@@ -233,12 +238,10 @@ class Cloudsync:
     async def recompute(self, customer: str, start: int, until: int) -> None:
         """Compute rows again. Raises Unavailable."""
         await self._processor.recompute(customer, start, until)
-        self._wake.set()
 
     async def refold(self, customer: str) -> None:
         """Fold all records of a customer again. Raises Unavailable."""
         await self._processor.refold_all(customer)
-        self._wake.set()
 
     async def covers(self, customer: str, start: int, until: int) -> None:
         """Note that a back-fill has brought everything of `[start, until)`. Raises Unavailable."""
@@ -271,42 +274,6 @@ class Cloudsync:
         self._feeds.remember(covered, posted)
         await self._processor.take_up()
 
-    async def _folding(self) -> None:
-        await self._tell_standing()
-        while True:
-            self._wake.clear()
-            more = await self._tried("folded", self._processor.fold())
-            if more is None:
-                await asyncio.sleep(_TRIED_AGAIN_AFTER)
-            elif not more:
-                await _set_within(self._wake, _TICK)
-
-    async def _computing(self) -> None:
-        while True:
-            self._processor.dirty.clear()
-            wait = await self._tried("computed", self._resting())
-            if wait is None:
-                await asyncio.sleep(_TRIED_AGAIN_AFTER)
-            elif wait:
-                # What is dirty and rests is not hurried by more of it.
-                await (asyncio.sleep(wait) if wait < _TICK else _set_within(self._processor.dirty, _TICK))
-
-    async def _resting(self) -> float:
-        wait = await self._processor.compute()
-        return _TICK if wait is None else wait
-
-    async def _tried(self, what: str, work: Awaitable[T]) -> T | None:
-        """Do something that may fail for the disk's sake; None if it did."""
-        try:
-            done = await work
-        except Unavailable as failure:
-            if what not in self._troubles:
-                log.error("nothing can be %s (%s): %s", what, failure.reason, failure)  # noqa: TRY400 - the disk's
-            self._troubles.add(what)
-            return None
-        self._troubles.discard(what)
-        return done
-
     async def _looking(self) -> None:
         saved = moved = 0.0
         loop = asyncio.get_running_loop()
@@ -320,22 +287,13 @@ class Cloudsync:
                 if loop.time() - moved >= _LOG_MOVED_EVERY:
                     await self._database.move_log()
                     moved = loop.time()
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(TICK)
 
     async def _forgetting(self) -> None:
         while True:
             with contextlib.suppress(Unavailable):
-                await self._keeping.run(self.now(), list(self._processor.desks))
+                await self._keeping.run(self.now(), [desk.customer for desk in self._processor.desks])
             await asyncio.sleep(_KEPT_EVERY)
-
-    async def _tell_standing(self) -> None:
-        while True:
-            try:
-                await self._processor.tell_standing()
-            except Unavailable:
-                await asyncio.sleep(_TRIED_AGAIN_AFTER)
-            else:
-                return
 
     async def _save_coverage(self) -> None:
         unsaved = self._feeds.unsaved()
@@ -389,12 +347,6 @@ class Cloudsync:
 def feed_disabled(feed: str) -> errors.Fault:
     """The customer has not selected a feed."""
     return errors.Fault("feed_disabled", f"This customer has not selected {feed} in `cloudsync.feeds`.")
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 def _none(_: str) -> Sequence[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,7 +12,7 @@ import msgspec
 from bridge.broker.port import Ticket
 from bridge.cloudsync.events import adapt
 from bridge.cloudsync.store import arrivals
-from bridge.cloudsync.store.arrivals import Arrivals
+from bridge.cloudsync.store.arrivals import Arrivals, Spelled, spell
 from bridge.cloudsync.store.database import Database
 from bridge.words.cloudsync import Change, Rejected
 from bridge.words.ledger import Trouble, Unavailable
@@ -22,8 +23,9 @@ MAX_WAITING = 100_000  # changes waiting to be written; more: 503 for HTTP, and 
 REST = "rest"
 """In place of a channel: what GETs gave."""
 
-_SLICE = 100  # events that are adapted before the event loop gets its turn
-_CHUNK = 1_000  # events of one request in one group
+_SLICE = 0.0005  # seconds that are spent on events before the event loop gets its turn: pops wait for it
+_CHUNK = 1_000  # changes of GETs in one group
+_PART = 10  # events of one request that are read in one go
 _PACE = 0.002  # seconds from group to group at least
 _TRIED_AGAIN_AFTER = 0.25
 
@@ -48,12 +50,18 @@ class Accepted(msgspec.Struct):
         self.ignored += other.ignored
 
 
-class _Event(msgspec.Struct, frozen=True):
-    customer: str
-    channel: str
-    payload: bytes
-    read: Read
-    received: int
+class _Event:
+    """An event; `read` and `spelled` (if it has changes) are set when its turn has come."""
+
+    __slots__ = ("channel", "customer", "payload", "read", "received", "spelled")
+
+    def __init__(self, customer: str, channel: str, payload: bytes, received: int, read: Read | None = None) -> None:
+        self.customer = customer
+        self.channel = channel
+        self.payload = payload
+        self.received = received
+        self.read = read
+        self.spelled: list[Spelled] = []
 
 
 class _Bundle:
@@ -66,7 +74,7 @@ class _Bundle:
         self.taker = taker
         self.counted = Accepted()
         self.spans: list[tuple[str, int, int]] = []
-        self.size = sum(len(event.read) if isinstance(event.read, list) else 1 for event in events)
+        self.size = len(events)
 
     def fill(self, group: Arrivals, number: int) -> int:
         """Write the events into a group; return the last number used."""
@@ -80,7 +88,8 @@ class _Bundle:
                 case adapt.Ignored():
                     group.counts[event.customer, "ignored"] += 1
                     self.counted.ignored += 1
-                case changes:
+                case _:
+                    changes = event.spelled
                     group.take(number + 1, event.customer, event.channel, event.payload, changes, event.received)
                     self.spans.append((event.customer, number + 1, number + len(changes)))
                     number += len(changes)
@@ -103,6 +112,19 @@ class _Bundle:
         return duplicates
 
 
+class _Turn:
+    """A turn on the event loop, which is given away when it has lasted long enough."""
+
+    def __init__(self) -> None:
+        self._until = time.perf_counter() + _SLICE
+
+    async def over(self) -> None:
+        """Let others have their turn if this one was long enough."""
+        if time.perf_counter() >= self._until:
+            await asyncio.sleep(0)
+            self._until = time.perf_counter() + _SLICE
+
+
 class Ingest:
     """The queue before the disk. `trouble` is why the last group could not be written, None if it was."""
 
@@ -118,9 +140,11 @@ class Ingest:
         self._customers = customers
         self._now = now
         self._arrived = arrived
-        self._bundles: deque[_Bundle] = deque()
+        self._unread: deque[_Bundle] = deque()
+        self._bundles: deque[_Bundle] = deque()  # read, and waiting to be written
         self._posted: dict[str, int] = {}
         self._untold: dict[str, int] = {}
+        self._came = asyncio.Event()
         self._wake = asyncio.Event()
         self._closing = False
         self.last = last
@@ -138,7 +162,7 @@ class Ingest:
     def arrived(self, customer: str, channel: str, payload: bytes, ticket: Ticket) -> None:
         """Take a message; its ticket is released when it is on disk."""
         # The broker reads no more of a client that waits for too many acknowledgements: that bounds what waits here.
-        self._append(_Bundle([self._read(customer, channel, payload)], ticket))
+        self._append(_Bundle([_Event(customer, channel, payload, self._now())], ticket))
 
     async def accept(self, customer: str, payloads: Sequence[bytes]) -> Accepted:
         """Take a request's events; return when they are on disk. Raises Unavailable: it is not known which are."""
@@ -146,23 +170,15 @@ class Ingest:
             # What nobody may wait for is still tried: so the trouble is found to be over.
             self._wake.set()
             raise Unavailable(self.trouble or "busy", "CloudSync's events cannot be written at the moment.")
-        self._posted[customer] = self._now()
+        now = self._posted[customer] = self._now()
         told = Accepted()
         results: list[asyncio.Future[Accepted]] = []
         loop = asyncio.get_running_loop()
-        for start in range(0, len(payloads), _CHUNK):
-            events = []
-            for count, payload in enumerate(payloads[start : start + _CHUNK], 1):
-                events.append(self._read(customer, "", payload))
-                if count % _SLICE == 0:
-                    await asyncio.sleep(0)
+        for start in range(0, max(1, len(payloads)), _PART):
             future: asyncio.Future[Accepted] = loop.create_future()
             results.append(future)
-            self._append(_Bundle(events, future))
-        if not payloads:
-            future = loop.create_future()
-            results.append(future)
-            self._append(_Bundle([], future))
+            some = payloads[start : start + _PART]
+            self._append(_Bundle([_Event(customer, "", payload, now) for payload in some], future))
         for outcome in await asyncio.gather(*results, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -171,18 +187,18 @@ class Ingest:
 
     def refuse(self, customer: str, channel: str, payload: bytes, rejected: Rejected, ticket: Ticket) -> None:
         """Take a message that somebody else could not read."""
-        self._append(_Bundle([_Event(customer, channel, payload, rejected, self._now())], ticket))
+        self._append(_Bundle([_Event(customer, channel, payload, self._now(), rejected)], ticket))
 
     async def replay(self, customer: str, channel: str, payload: bytes) -> Accepted:
         """Take one event that came by another way; return when it is on disk. Raises Unavailable."""
-        return await self._one(self._read(customer, channel, payload))
+        return await self._one(_Event(customer, channel, payload, self._now()))
 
     async def take(self, customer: str, changes: Sequence[Change]) -> Accepted:
         """Take what GETs gave; return when it is on disk. Raises Unavailable."""
         told = Accepted()
         for start in range(0, len(changes), _CHUNK):
             some = list(changes[start : start + _CHUNK])
-            told.add(await self._one(_Event(customer, REST, msgspec.json.encode(some), some, self._now())))
+            told.add(await self._one(_Event(customer, REST, msgspec.json.encode(some), self._now(), some)))
         return told
 
     async def _one(self, event: _Event) -> Accepted:
@@ -192,6 +208,35 @@ class Ingest:
 
     async def run(self) -> None:
         """Write until `close`, then what is left."""
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._keep_reading(), name="cloudsync: read")
+            await self._keep_writing()
+            reading.cancel()
+        while self._unread:
+            self._read_one()
+        while self._bundles or self._untold:
+            await self._write()
+            if self.trouble is not None:
+                break
+        for bundle in self._bundles:
+            _fail(bundle, Unavailable("broken", "CloudSync's store was closed."))
+
+    def close(self) -> None:
+        """Let `run` end when everything is written, or cannot be."""
+        self._closing = True
+        self._wake.set()
+
+    async def _keep_reading(self) -> None:
+        """Read what comes, while a group is written."""
+        turn = _Turn()
+        while True:
+            await self._came.wait()
+            self._came.clear()
+            while self._unread:
+                self._read_one()
+                await turn.over()
+
+    async def _keep_writing(self) -> None:
         loop = asyncio.get_running_loop()
         begun = -_PACE
         while not self._closing:
@@ -208,27 +253,29 @@ class Ingest:
             await self._write()
             if self._bundles and self.trouble is None:
                 self._wake.set()
-        while self._bundles or self._untold:
-            await self._write()
-            if self.trouble is not None:
-                break
-        for bundle in self._bundles:
-            _fail(bundle, Unavailable("broken", "CloudSync's store was closed."))
 
-    def close(self) -> None:
-        """Let `run` end when everything is written, or cannot be."""
-        self._closing = True
+    def _read_one(self) -> None:
+        bundle = self._unread.popleft()
+        size = 0
+        for event in bundle.events:
+            if event.read is None:
+                settings = self._customers().get(event.customer)
+                entities = settings.cloudsync.entities if settings else ()
+                event.read = adapt.read(event.channel, event.payload, entities)
+            if isinstance(event.read, list):
+                event.spelled = [spell(event.customer, change) for change in event.read]
+                size += len(event.spelled)
+            else:
+                size += 1
+        self.waiting += size - bundle.size
+        bundle.size = size
+        self._bundles.append(bundle)
         self._wake.set()
-
-    def _read(self, customer: str, channel: str, payload: bytes) -> _Event:
-        settings = self._customers().get(customer)
-        read = adapt.read(channel, payload, settings.cloudsync.entities if settings else ())
-        return _Event(customer, channel, payload, read, self._now())
 
     def _append(self, bundle: _Bundle) -> None:
-        self._bundles.append(bundle)
+        self._unread.append(bundle)
         self.waiting += bundle.size
-        self._wake.set()
+        self._came.set()
 
     def _take(self) -> tuple[list[_Bundle], Arrivals, int, int]:
         group = Arrivals()
@@ -266,15 +313,17 @@ class Ingest:
         if self.trouble is not None:
             self.trouble = None
             _log.warning("CloudSync's store can be written again")
+        if new:
+            self._arrived()
+        turn = _Turn()
         for bundle in taken:
             self.waiting -= bundle.size
             for customer in bundle.settle(new):
                 self._untold[customer] = self._untold.get(customer, 0) + 1
             self.accepted.add(bundle.counted)
+            await turn.over()
         if self._untold and not self._bundles:
             self._wake.set()
-        if new:
-            self._arrived()
 
     def _failed(self, taken: Sequence[_Bundle], failure: Unavailable) -> None:
         self.failures += 1

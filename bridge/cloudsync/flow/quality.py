@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from bridge.cloudsync.flow.desk import Desk
 from bridge.cloudsync.flow.feeds import Feeds
-from bridge.cloudsync.flow.processor import Desk
 from bridge.cloudsync.flow.stretches import Stretches
 from bridge.cloudsync.store.arrivals import HEAD
 from bridge.cloudsync.store.database import Database

@@ -51,6 +51,7 @@ class Correspondence:
         self._alarm = ""
         self._statuses_since = 0
         self._seen: dict[str, set[str]] = {}
+        self._unseen: dict[str, set[str]] = {}  # by entity that was listed: what is still to be asked for
         self.fetching = Fetching(FIELDS, self._answered, self._listed, jitter=jitter, first=first)
 
     @property
@@ -110,7 +111,15 @@ class Correspondence:
         now = self._now()
         if entity not in _KINDS:
             changes = [_change(entity, id_, record, now) for id_, record in found.items()]
-            await self._hand_over([change for change in changes if change is not None])
+            told = [change for change in changes if change is not None]
+            left = self._unseen.get(entity, set()).difference(found)
+            if entity in self._unseen and not left:
+                told.append(_settled(entity, now))
+            await self._hand_over(told)
+            if entity in self._unseen:
+                self._unseen[entity] = left
+                if not left:
+                    del self._unseen[entity]
             return
         for id_, record in found.items():
             if record is None or self._take(entity, record) is None:
@@ -131,16 +140,18 @@ class Correspondence:
         seen = self._seen.setdefault(entity, set())
         told = [change for change in changes if change is not None]
         seen.update(change.record for change in told)
-        if last:
-            # The gap of the entity as a whole is settled like a record's, by a fetch after it.
-            told.append(Change(entity, "", Kind.UPDATE, Source.REST, now, now, 0, {}, f"GET|{entity}||{now}"))
-            unseen = await self._unseen(entity, seen)
+        unseen = await self._not_listed(entity, seen) if last else []
+        if last and not unseen:
+            told.append(_settled(entity, now))
         await self._hand_over(told)
         if last:
             del self._seen[entity]
+        if unseen:
+            # Until all of these are answered the entity stays in doubt: another process would have to ask again.
+            self._unseen[entity] = set(unseen)
             self.fetching.want(entity, unseen)
 
-    async def _unseen(self, entity: str, seen: Collection[str]) -> list[str]:
+    async def _not_listed(self, entity: str, seen: Collection[str]) -> list[str]:
         """List what is known and was not listed: too old to be listed, or gone; each has to be asked for."""
         try:
             return sorted(set(await self._known(self._customer, entity)).difference(seen))
@@ -158,6 +169,11 @@ class Correspondence:
         change = adapt.fetched(entity, record, self._now())
         told = None if isinstance(change, Rejected) else mapped.mapping_change(change)
         return None if told is None else self._table.take(told, self._now())
+
+
+def _settled(entity: str, now: int) -> Change:
+    """Say that an entity was listed: its gap as a whole is settled like a record's, by a fetch after it."""
+    return Change(entity, "", Kind.UPDATE, Source.REST, now, now, 0, {}, f"GET|{entity}||{now}")
 
 
 def _change(entity: str, id_: str, record: Record | None, now: int) -> Change | None:

@@ -35,9 +35,10 @@ class Standing(msgspec.Struct, frozen=True):
 MOST_LISTED = 1_000
 
 
-class _Kept(msgspec.Struct):
+class _Kept(msgspec.Struct, omit_defaults=True):
     table: msgspec.Raw
     standing: Standing
+    crm: Crm | None = None  # with which the bridge asks
 
 
 class Directory:
@@ -60,7 +61,7 @@ class Directory:
         self._tables: dict[str, Table] = {}
         self._desks: dict[str, Correspondence] = {}
         self._running: dict[str, tuple[Crm, asyncio.Task[None]]] = {}
-        self._saved: dict[str, tuple[int, list[str]]] = {}
+        self._saved: dict[str, tuple[int, list[str], Crm | None]] = {}
         self._unsaved: set[str] = set()
         self._reloaded = asyncio.Event()
         self.took: Took = _take_nothing
@@ -145,6 +146,7 @@ class Directory:
                         self._reloaded.clear()
                         self._stop_all()
         finally:
+            self._running.clear()
             self.save()
 
     def save(self) -> None:
@@ -154,10 +156,10 @@ class Directory:
             self._save(customer, table)
 
     def _save(self, customer: str, table: Table) -> bool:
-        desk = self._desks.get(customer)
-        version = (table.version, [] if desk is None else desk.alarms)
+        desk, (crm, _) = self._desks.get(customer), self._running.get(customer, (None, None))
+        version = (table.version, [] if desk is None else desk.alarms, crm)
         if version != self._saved.get(customer):
-            kept = _Kept(msgspec.Raw(table.keep()), self.standing(customer))
+            kept = _Kept(msgspec.Raw(table.keep()), self.standing(customer), crm)
             try:
                 _write(_path(self._folder, customer), msgspec.json.encode(kept))
             except OSError as error:
@@ -238,6 +240,15 @@ def standing(folder: Path, customer: str) -> Standing | None:
     """Read how a customer's mapping stood when it was written last; None if it never was."""
     kept = _read(folder, customer)
     return None if kept is None else kept.standing
+
+
+def asked(folder: Path, customer: str) -> Crm | None:
+    """Read with which settings the bridge that runs here asks a customer's CRM; None if it asks none, or none runs.
+
+    The demo asks a simulated one, which is in no broker.yaml. A bridge that was killed has told of no end.
+    """
+    kept = _read(folder, customer)
+    return None if kept is None else kept.crm
 
 
 def wish_refresh(folder: Path, customer: str) -> Path:

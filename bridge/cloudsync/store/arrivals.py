@@ -6,13 +6,13 @@ from hashlib import blake2b, sha256
 
 import msgspec
 
-from bridge.cloudsync.store.database import Database, Value
+from bridge.cloudsync.store.database import Database, Value, array
 from bridge.words.cloudsync import Change, Rejected
 
 HEAD = 65_536
 """Bytes of what cannot be read that are kept."""
 
-LARGEST = 2_000  # changes in one group
+LARGEST = 500  # changes in one group; what is done with a group on the event loop, pops wait for
 LARGEST_PAYLOADS = 8 * 1024 * 1024
 
 WRITE = """
@@ -23,6 +23,16 @@ LAST = "SELECT json_array(coalesce((SELECT max(number) FROM changes), 0), coales
 
 _DETAIL = 500
 _encode = msgspec.json.Encoder().encode
+
+
+Spelled = tuple[bytes, bytes]
+"""A change as it is stored, but for its number: what stands before that of its event, and what behind."""
+
+
+def spell(customer: str, change: Change) -> Spelled:
+    """Spell a change for `Arrivals.take`."""
+    head = _row(customer, change.entity, change.record, change.at, identity(change.identity))
+    return head[1:-1], _encode(change)
 
 
 class Arrivals(msgspec.Struct):
@@ -49,22 +59,12 @@ class Arrivals(msgspec.Struct):
         return not (self.changes or self.rejected or self.counts or self.posted)
 
     def take(
-        self, number: int, customer: str, channel: str, payload: bytes, changes: Sequence[Change], received: int
+        self, number: int, customer: str, channel: str, payload: bytes, changes: Sequence["Spelled"], received: int
     ) -> None:
         """Take an event with what it says of each record; its changes get the numbers from `number` on."""
-        for ordinal, change in enumerate(changes):
-            self.changes.append(
-                _row(
-                    number + ordinal,
-                    customer,
-                    change.entity,
-                    change.record,
-                    change.at,
-                    identity(change.identity),
-                    number,
-                    change,
-                )
-            )
+        raw = b"%d" % number
+        for ordinal, (head, body) in enumerate(changes):
+            self.changes.append(b"[%d,%b,%b,%b]" % (number + ordinal, head, raw, body))
         self.raws.append(_row(number, customer, channel, received, self.size, len(payload), len(changes)))
         self.payloads.append(payload)
         self.size += len(payload)
@@ -117,11 +117,6 @@ async def last_number(database: Database) -> int:
 def identity(text: str) -> int:
     """Hash what makes an event the same; together with its time, no two will meet."""
     return int.from_bytes(blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest()) >> 1
-
-
-def array(rows: Sequence[bytes]) -> str:
-    """Make a JSON array of spelled rows."""
-    return (b"[" + b",".join(rows) + b"]").decode()
 
 
 def _row(*values: object) -> bytes:

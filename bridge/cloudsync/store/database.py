@@ -5,10 +5,10 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import aiosqlite
 import msgspec
@@ -38,6 +38,19 @@ logging.getLogger("aiosqlite").setLevel(logging.INFO)
 T = TypeVar("T")
 
 
+class Own(Protocol):
+    """What the processor needs of the store. All methods raise Unavailable."""
+
+    async def own_text(self, sql: str, *values: Value) -> str:
+        """Run a query of one text; "" if there is no row, or NULL."""
+
+    async def own_read(self, shape: type[T], sql: str, *values: Value) -> T | None:
+        """Run a query of one JSON text, and read that as `shape`; None if there is no row, or NULL."""
+
+    async def transact(self, statements: Sequence[Statement]) -> None:
+        """Run statements in one transaction."""
+
+
 class InUseError(Exception):
     """Another process is at work in this data directory."""
 
@@ -52,11 +65,13 @@ class Database:
 
     def __init__(
         self,
+        path: Path,
         writer: aiosqlite.Connection,
         reader: aiosqlite.Connection,
         worker: aiosqlite.Connection,
         mover: aiosqlite.Connection,
     ) -> None:
+        self.path = path
         self._writer = writer
         self._reader = reader
         self._worker = worker
@@ -76,17 +91,15 @@ class Database:
                 ]
                 writer, reader, worker, mover = connections
                 await writer.execute_fetchall("PRAGMA journal_mode = WAL")
-                for connection in (writer, reader, worker):
-                    await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KIB}")
-                    await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
+                await _prepare(writer)
                 for connection in (reader, worker):
-                    await connection.execute_fetchall("PRAGMA query_only = ON")
+                    await _prepare_reader(connection)
                 await writer.execute_fetchall("PRAGMA synchronous = NORMAL")
                 await writer.execute_fetchall(f"PRAGMA wal_autocheckpoint = {_LARGEST_LOG}")
                 # What is erased must be gone, and what is over its time too.
                 await writer.execute_fetchall("PRAGMA secure_delete = ON")
                 await _make_schema(writer, path)
-            yield cls(writer, reader, worker, mover)
+            yield cls(path, writer, reader, worker, mover)
 
     async def write(self, sql: str, *values: Value) -> None:
         """Run one statement as a transaction."""
@@ -139,9 +152,7 @@ class Database:
 
     async def text(self, sql: str, *values: Value) -> str:
         """Run a caller's query of one text; "" if there is no row, or NULL."""
-        with _explained():
-            rows = list(await self._reader.execute_fetchall(sql, values))
-        return rows[0][0] if rows and rows[0][0] is not None else ""
+        return await _text(self._reader, sql, values)
 
     async def read(self, shape: type[T], sql: str, *values: Value) -> T | None:
         """Run a caller's query of one JSON text, and read that as `shape`; None if there is no row, or NULL."""
@@ -149,13 +160,11 @@ class Database:
         return msgspec.json.decode(text, type=shape) if text else None
 
     async def own_text(self, sql: str, *values: Value) -> str:
-        """Run the processor's query of one text; "" if there is no row, or NULL."""
-        with _explained():
-            rows = list(await self._worker.execute_fetchall(sql, values))
-        return rows[0][0] if rows and rows[0][0] is not None else ""
+        """See `Own`."""
+        return await _text(self._worker, sql, values)
 
     async def own_read(self, shape: type[T], sql: str, *values: Value) -> T | None:
-        """Run the processor's query of one JSON text, and read that as `shape`."""
+        """See `Own`."""
         text = await self.own_text(sql, *values)
         return msgspec.json.decode(text, type=shape) if text else None
 
@@ -163,6 +172,60 @@ class Database:
         """Run a query of few rows that hold blobs."""
         with _explained():
             return [tuple(row) for row in await self._reader.execute_fetchall(sql, values)]
+
+
+class Distant:
+    """The processor's connection where another process writes: it reads here, and has its statements run there."""
+
+    def __init__(self, worker: aiosqlite.Connection, write: Callable[[Sequence[Statement]], Awaitable[None]]) -> None:
+        self._worker = worker
+        self._write = write
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, path: Path, write: Callable[[Sequence[Statement]], Awaitable[None]]) -> AsyncIterator[Self]:
+        """Open a file that the other process has made."""
+        async with AsyncExitStack() as stack:
+            with _explained():
+                worker = await stack.enter_async_context(
+                    aiosqlite.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None)
+                )
+                await _prepare_reader(worker)
+            yield cls(worker, write)
+
+    async def own_text(self, sql: str, *values: Value) -> str:
+        """See `Own`."""
+        return await _text(self._worker, sql, values)
+
+    async def own_read(self, shape: type[T], sql: str, *values: Value) -> T | None:
+        """See `Own`."""
+        text = await self.own_text(sql, *values)
+        return msgspec.json.decode(text, type=shape) if text else None
+
+    async def transact(self, statements: Sequence[Statement]) -> None:
+        """See `Own`."""
+        await self._write(statements)
+
+
+def array(rows: Sequence[bytes]) -> str:
+    """Make a JSON array of spelled rows."""
+    return (b"[" + b",".join(rows) + b"]").decode()
+
+
+async def _text(connection: aiosqlite.Connection, sql: str, values: Sequence[Value]) -> str:
+    with _explained():
+        rows = list(await connection.execute_fetchall(sql, values))
+    return rows[0][0] if rows and rows[0][0] is not None else ""
+
+
+async def _prepare(connection: aiosqlite.Connection) -> None:
+    await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
+
+
+async def _prepare_reader(connection: aiosqlite.Connection) -> None:
+    await _prepare(connection)
+    await connection.execute_fetchall("PRAGMA query_only = ON")
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from bridge.cloudsync.store.database import Database, Statement
+from bridge.cloudsync.store.database import Own, Statement
 from bridge.words.cloudsync import Change, Fact, Folded
 
 FAR = 1 << 62
@@ -174,18 +174,18 @@ class Unsure(msgspec.Struct, frozen=True, array_like=True):
     unclassified: int
 
 
-async def pending(database: Database, cursor: int, most: int) -> list[Pending]:
+async def pending(database: Own, cursor: int, most: int) -> list[Pending]:
     """Read the changes behind the cursor, in the order of arrival."""
     return await database.own_read(list[Pending], PENDING, cursor, most) or []
 
 
-async def history(database: Database, customer: str, keys: Sequence[tuple[str, str]]) -> list[Change]:
+async def history(database: Own, customer: str, keys: Sequence[tuple[str, str]]) -> list[Change]:
     """Read all that is known of records."""
     return await database.own_read(list[Change], HISTORY, customer, _encode(keys).decode()) or []
 
 
 async def known(
-    database: Database, customer: str, keys: Sequence[tuple[str, str]]
+    database: Own, customer: str, keys: Sequence[tuple[str, str]]
 ) -> tuple[dict[tuple[str, str], Known], list[Kept]]:
     """Read what records were folded to before."""
     found = await database.own_read(list[Known], KNOWN, customer, _encode(keys).decode()) or []
@@ -195,7 +195,7 @@ async def known(
     return {(one.entity, one.record): one for one in found}, kept
 
 
-async def cursor(database: Database) -> int:
+async def cursor(database: Own) -> int:
     """Read up to which change everything was processed."""
     (number,) = await database.own_read(list[int], READ_CURSOR) or [0]
     return number

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bridge.cloudsync.store.database import Database
+from bridge.cloudsync.store.database import Own
 
 # A row as `[group, channel, priority, start, revision, body]`: all of a range, whatever its channel and priority.
 STT_IN = """
@@ -109,11 +109,11 @@ class CimStored(msgspec.Struct, frozen=True, array_like=True):
     body: msgspec.Raw
 
 
-async def progress(database: Database) -> list[Progress]:
+async def progress(database: Own) -> list[Progress]:
     """Read how far every customer is."""
     return await database.own_read(list[Progress], PROGRESS) or []
 
 
-async def states(database: Database) -> dict[str, str]:
+async def states(database: Own) -> dict[str, str]:
     """Read the few things that are remembered by name."""
     return await database.own_read(dict[str, str], COLUMNS) or {}

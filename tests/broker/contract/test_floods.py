@@ -12,7 +12,7 @@ from bridge.words.settings import Duration, Mqtt
 from bridge.words.topics import permits
 
 from . import packets
-from .client import eventually
+from .client import PATIENCE, eventually
 from .lines import TcpLine
 from .ours import ANYWHERE, OpenGate, Ours, RoleGate, desktop, running
 from .packets import Will
@@ -224,7 +224,7 @@ async def test_the_broker_stops_with_clients_connected_and_half_open(road: str) 
         agent = await ours.enter(A, will=Will("ACK/acme/1001", b"gone"))
         stranger = await ours.stranger()
         await stranger.send(WHOLE[:5])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await ours.broker.stop()
 
         await agent.ended()

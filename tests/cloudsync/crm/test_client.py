@@ -144,14 +144,14 @@ async def test_each_answer_to_a_get_has_a_meaning(
     assert (refused.value.row.code, refused.value.permanent, refused.value.token) == (code, permanent, False)
 
 
-@pytest.mark.parametrize("seconds", [7.0, 90.0])
+@pytest.mark.parametrize("seconds", [60.0, 600.0])
 async def test_retry_after_is_read_as_seconds_or_as_a_date(client: Client, crm: Endpoints, seconds: float) -> None:
     for said in (f"{seconds:.0f}", formatdate(time.time() + seconds, usegmt=True)):
         crm.say("get", 429, "[]", Retry_After=said)
         with pytest.raises(Trouble) as refused:
             await client.records("User", ["005000000000000AAA"], USER)
         assert refused.value.retry_after is not None
-        assert seconds - 5 < refused.value.retry_after <= seconds
+        assert seconds - 30 < refused.value.retry_after <= seconds
 
 
 async def test_an_answer_that_does_not_come_is_a_time_out(settings: Settings, folder: Path, crm: Endpoints) -> None:

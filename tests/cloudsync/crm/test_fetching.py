@@ -10,7 +10,7 @@ from bridge.crm import fetching
 from bridge.crm.client import Client, Record
 from bridge.crm.fetching import Fetching
 
-WITHIN = 20.0
+WITHIN = 30.0
 FIELDS = {"User": ("Id", "Name"), "Group": ("Id", "Name"), "Secret": ("Id", "Name")}
 
 

@@ -20,7 +20,7 @@ from bridge.words.cloudsync import Change, Kind
 from bridge.words.settings import Cloudsync
 from tests.cloudsync.crm.conftest import Settings
 
-WITHIN = 20.0
+WITHIN = 30.0
 REQUEST = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) (/\S*) HTTP/1\.1\r\n")
 
 

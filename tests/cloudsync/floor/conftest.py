@@ -26,7 +26,7 @@ from tests.broker.contract.lines import TcpLine
 from tests.broker.contract.ours import Recorder
 from tests.cloudsync.flow.events import ANN, BILLING, SETTINGS, Clock, House, cdc, ms, opened, record, spelled
 
-WITHIN = 10.0
+WITHIN = 30.0
 NOW = ms("2026-11-10T15:07:00Z")
 ANYWHERE = Address("127.0.0.1", 0)
 MAPPING = Mapping(

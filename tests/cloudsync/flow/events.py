@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from bridge.cloudsync.flow.asking import CimQuestion, SttQuestion
+from bridge.cloudsync.flow.answers.questions import CimQuestion, SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.flow.ingest import Accepted
 from bridge.words.cloudsync import Mapping

@@ -15,7 +15,7 @@ from bridge.words.settings import Cloudsync as Settings
 from tests.cloudsync.flow.events import Clock, House, Receipt, cdc, closed, created, ms, opened, record
 
 AT = ms("2026-11-10T14:05:00Z")
-WITHIN = 10.0
+WITHIN = 30.0
 
 
 async def eventually(holds: Callable[[], bool]) -> None:

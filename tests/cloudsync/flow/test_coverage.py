@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cloudsync.flow.asking import SttQuestion
+from bridge.cloudsync.flow.answers.questions import SttQuestion
 from tests.cloudsync.flow.events import BILLING, Clock, House, created, ms, opened
 
 UP, DOWN = b'{"state": "up", "at": "2026-11-10T15:07:00Z"}', b'{"state": "down"}'

@@ -8,7 +8,7 @@ import pytest
 from bridge.cloudsync.events import adapt
 from bridge.cloudsync.flow import configured
 from bridge.words import errors
-from bridge.words.cloudsync import Mapping
+from bridge.words.cloudsync import Change, Kind, Mapping, Source
 from bridge.words.settings import Cloudsync as Settings
 from tests.cloudsync.flow.events import (
     BILLING,
@@ -236,7 +236,10 @@ async def test_after_an_overflow_records_that_are_not_found_are_deleted(house: H
     assert ("SupportTicket", "") in wanted
     assert not (await house.row("2026-11-10T14:00:00Z", "*"))["complete"]
     assert sorted(await house.cloudsync.known("acme", "SupportTicket")) == [record(1), record(2)]
-    assert await house.cloudsync.reconciled("acme", "SupportTicket", [], clock.at) == 2
+    # As the directory does it: what was listed (nothing), the whole, then what each that is missing was found to be.
+    whole = Change("SupportTicket", "", Kind.UPDATE, Source.REST, clock.at, clock.at, 0, {}, "GET|SupportTicket||1")
+    gone = [adapt.gone("SupportTicket", record(number), at + HOUR, clock.at) for number in (1, 2)]
+    await house.cloudsync.fetched("acme", [whole, *gone])
     await house.cloudsync.settle()
     row = await house.row("2026-11-10T14:00:00Z")
     assert (row["deleted"], row["backlog_close"]) == (2, 0)

@@ -13,7 +13,7 @@ from bridge.words.cloudsync import Folded
 from tests.cloudsync.flow.events import BILLING, Clock, House, cdc, closed, created, ms, opened, record, spelled
 
 AT = ms("2026-11-10T14:05:00Z")
-WITHIN = 20.0
+WITHIN = 30.0
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bridge.cloudsync.flow.asking import SttQuestion
+from bridge.cloudsync.flow.answers.questions import SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.mapping.directory import Directory
 from bridge.cloudsync.simulator.centre import Centre
@@ -23,7 +23,7 @@ from bridge.words.settings import Crm, Customer
 from tests.cloudsync.crm.conftest import Settings
 from tests.cloudsync.simulator.test_centre import expected
 
-WITHIN = 50.0
+WITHIN = 100.0
 DAYS = 86_400_000
 NOW = dt.datetime(2026, 6, 3, 12, tzinfo=dt.UTC).timestamp()
 

@@ -1,5 +1,5 @@
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -8,16 +8,16 @@ from tests.cloudsync.process.day import Day
 from tests.cloudsync.process.feeds import Turn
 from tests.conftest import Bridge
 
-Make = Callable[[str, Day], Turn]
+Make = Callable[..., Turn]
 
 
 @pytest.fixture
 def bridge_for(tmp_path: Path) -> Iterator[Make]:
-    """Make a bridge for a day, in a directory of this name; whatever runs at the end is stopped."""
+    """Make a bridge for a day, in a directory of this name, with a CRM if one is given; at the end it is stopped."""
     made: list[Turn] = []
 
-    def make(name: str, day: Day) -> Turn:
-        made.append(Turn(Bridge(tmp_path / name, day.config())))
+    def make(name: str, day: Day, crm: Mapping[str, object] | None = None) -> Turn:
+        made.append(Turn(Bridge(tmp_path / name, day.config(crm))))
         return made[-1]
 
     yield make

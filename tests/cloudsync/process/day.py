@@ -2,7 +2,8 @@
 
 import datetime as dt
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Day:
         """When the first quarter hour begins that may have numbers of it."""
         return int(dt.datetime.combine(self.date, dt.time(), dt.UTC).timestamp() * 1000)
 
-    @property
+    @cached_property
     def until(self) -> int:
         """When nothing happens any more."""
         last = max(step.at for step in self.centre.steps)
@@ -50,16 +51,23 @@ class Day:
         """The local dates that may have numbers of it."""
         return [(self.date + dt.timedelta(days=each)).isoformat() for each in (0, 1)]
 
-    def config(self) -> str:
-        """Spell broker.yaml."""
+    def config(self, crm: Mapping[str, object] | None = None) -> str:
+        """Spell broker.yaml; with a CRM, which has to be asked for everything that ids mean."""
+        section: dict[str, object] = {"feeds": ["lsm", "stt", "cim"], "entities": ENTITIES, "zone": CUSTOMER_ZONE}
+        house = {
+            "http": {"bind": "127.0.0.1:0"},
+            "mqtt": {"bind": "127.0.0.1:0"},
+            "customers": {"acme": {"cloudsync": section | (self._written() if crm is None else {"crm": crm})}},
+        }
+        return msgspec.json.encode(house).decode()  # JSON is YAML
+
+    def _written(self) -> dict[str, object]:
+        """Give what an operator would write down of the centre."""
         mapping = self.centre.mapping
         statuses: dict[str, dict[str, str]] = {}
         for (entity, name), closed in mapping.closed.items():
             statuses.setdefault(entity, {})[name] = "closed" if closed else "open"
-        section = {
-            "feeds": ["lsm", "stt", "cim"],
-            "entities": ENTITIES,
-            "zone": CUSTOMER_ZONE,
+        return {
             "groups": {
                 group: {
                     "name": mapping.names[group],
@@ -72,12 +80,6 @@ class Day:
             "statuses": statuses,
             "presence": mapping.presence,
         }
-        house = {
-            "http": {"bind": "127.0.0.1:0"},
-            "mqtt": {"bind": "127.0.0.1:0"},
-            "customers": {"acme": {"cloudsync": section}},
-        }
-        return msgspec.json.encode(house).decode()  # JSON is YAML
 
     def events(self, mischief: Mischief = PLAIN) -> list[Event]:
         """Give the events in the order of their sending, users first."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 from collections import deque
 from collections.abc import Sequence
 
@@ -125,7 +126,7 @@ async def by_http(turn: Turn, token: str, events: Sequence[Event], ledger: Ledge
 async def _post(turn: Turn, session: aiohttp.ClientSession, body: bytes) -> bool:
     await turn.until_there()
     with contextlib.suppress(aiohttp.ClientError):
-        async with session.post(f"{turn.bridge.http}/api/cloudsync/events", data=body) as response:
+        async with session.post(f"{turn.bridge.http}/api/cloudsync/events", data=io.BytesIO(body)) as response:
             assert response.status in {200, 503}, await response.text()
             return response.status == 200
     await asyncio.sleep(0)

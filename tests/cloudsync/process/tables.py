@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import aiohttp
 import msgspec
@@ -87,28 +87,35 @@ def stored(bridge: Bridge) -> set[bytes]:
 
 async def read(bridge: Bridge, token: str, day: Day) -> Tables:
     """Ask for everything."""
-    span = {"from": _spell(day.start), "to": _spell(day.until)}
+    span = {"from": spell(day.start), "to": spell(day.until)}
     dates = {"from": day.dates[0], "to": day.dates[-1]}
     async with aiohttp.ClientSession(bridge.http, headers={"Authorization": f"Bearer {token}"}) as session:
         rows: Rows = {}
         for group, channel, priority in product(_EITHER, repeat=3):
             asked = {**span, "group": group, "channel": channel, "priority": priority, "fill": "none"}
-            rows |= await _ask(session, "stt", asked, ("interval_start", "group", "channel", "priority"))
+            rows |= await ask(session, "stt", asked, ("interval_start", "group", "channel", "priority"))
         days: Rows = {}
         for agent, group, channel in product(_EITHER, repeat=3):
             asked = {**dates, "agent": agent, "group": group, "channel": channel}
-            days |= await _ask(session, "cim", asked, ("date", "agent", "group", "channel"))
-        zeros = await _ask(session, "stt", span, ("interval_start", "group", "channel", "priority"))
+            days |= await ask(session, "cim", asked, ("date", "agent", "group", "channel"))
+        zeros = await ask(session, "stt", span, ("interval_start", "group", "channel", "priority"))
     return Tables(rows, days, zeros)
 
 
-async def _ask(session: aiohttp.ClientSession, feed: str, asked: dict[str, str], key: tuple[str, ...]) -> Rows:
+async def ask(session: aiohttp.ClientSession, feed: str, asked: dict[str, str], key: tuple[str, ...]) -> Rows:
+    """Ask one question; give the rows by these columns."""
     async with session.get(f"/api/{feed}", params=asked) as response:
         assert response.status == 200, await response.text()
         return {tuple(row[name] for name in key): row for row in (await response.json())["rows"]}
 
 
-def _spell(at: int) -> str:
+def numbers(feed: Literal["stt", "cim"], row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a row's metrics alone."""
+    return {name: row[name] for name in (stt.METRICS if feed == "stt" else cim.METRICS)}
+
+
+def spell(at: int) -> str:
+    """Spell milliseconds as a question has them."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at / 1000))
 
 

@@ -74,4 +74,4 @@ async def test_users_told_by_events_survive_a_kill(bridge_for: Make) -> None:
     turn.kill()
     await turn.start()
     await feeds.by_http(turn, token, day.events()[users:], Ledger())
-    await tables.stands(turn.bridge, users, within=5.0)
+    await tables.stands(turn.bridge, users)

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 from contextlib import closing
 
+import aiohttp
 import msgspec
 
 from tests.cloudsync.process import feeds, tables
@@ -48,6 +49,35 @@ async def test_another_broker_yaml_is_followed_though_the_file_was_locked_just_t
             while TROUBLE not in turn.bridge.log():  # noqa: ASYNC110 - nothing else tells
                 await asyncio.sleep(0.05)
         locking.execute("ROLLBACK")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(tables.STANDS_WITHIN):
         while tables.differences(await tables.read(turn.bridge, reader, day), expected):  # noqa: ASYNC110
             await asyncio.sleep(0.2)
+
+
+async def test_while_the_file_is_locked_nothing_is_acknowledged_and_readyz_is_red(bridge_for: Make) -> None:
+    day = Day(42)
+    turn = bridge_for("locked", day)
+    bridge = turn.bridge
+    token = bridge.token("feed")
+    body = b"[" + b",".join(event.payload for event in day.events()[:100]) + b"]"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    await turn.start()
+    async with aiohttp.ClientSession(bridge.http, headers=headers) as session:
+
+        async def ready(status: int) -> None:
+            async with asyncio.timeout(tables.STANDS_WITHIN):
+                while (await session.get("/readyz")).status != status:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.05)
+
+        await ready(200)
+        with closing(sqlite3.connect(bridge.data / "cloudsync.db", isolation_level=None)) as locking:
+            locking.execute("BEGIN IMMEDIATE")
+            async with session.post("/api/cloudsync/events", data=body) as refused:
+                assert (refused.status, "Retry-After" in refused.headers) == (503, True)
+            await ready(503)
+            locking.execute("ROLLBACK")
+        await ready(200)
+        assert not await asyncio.to_thread(tables.stored, bridge)
+        async with session.post("/api/cloudsync/events", data=body) as taken:
+            assert (await taken.json())["accepted"] == 100
+        assert len(await asyncio.to_thread(tables.stored, bridge)) == 100

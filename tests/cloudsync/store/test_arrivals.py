@@ -21,11 +21,17 @@ def change(number: int, record: str = "r", **told: str) -> Change:
     return Change("SupportTicket", record, Kind.UPDATE, Source.CDC, 1_000, number, 1, dict(told), f"identity {number}")
 
 
+def take(
+    group: Arrivals, number: int, customer: str, channel: str, payload: bytes, changes: list[Change], at: int
+) -> None:
+    group.take(number, customer, channel, payload, [arrivals.spell(customer, one) for one in changes], at)
+
+
 async def test_only_what_is_new_is_told_and_kept(database: Database) -> None:
     group = Arrivals()
-    group.take(1, "acme", "", b"one", [change(1), change(2)], 5)
-    group.take(3, "acme", "", b"again", [change(1)], 5)
-    group.take(4, "acme", "", b"half", [change(2), change(3)], 5)
+    take(group, 1, "acme", "", b"one", [change(1), change(2)], 5)
+    take(group, 3, "acme", "", b"again", [change(1)], 5)
+    take(group, 4, "acme", "", b"half", [change(2), change(3)], 5)
     assert await arrivals.write(database, group, 1, 5) == {1, 2, 5}
     assert await database.blobs("SELECT number, payload FROM raw ORDER BY number") == [(1, b"one"), (4, b"half")]
     assert await arrivals.last_number(database) == 5
@@ -33,8 +39,8 @@ async def test_only_what_is_new_is_told_and_kept(database: Database) -> None:
 
 async def test_the_same_event_of_another_customer_is_another_event(database: Database) -> None:
     group = Arrivals()
-    group.take(1, "acme", "", b"x", [change(1)], 5)
-    group.take(2, "other", "", b"x", [change(1)], 5)
+    take(group, 1, "acme", "", b"x", [change(1)], 5)
+    take(group, 2, "other", "", b"x", [change(1)], 5)
     assert await arrivals.write(database, group, 1, 2) == {1, 2}
 
 
@@ -42,7 +48,7 @@ async def test_payloads_and_heads_come_back_byte_by_byte(database: Database) -> 
     group = Arrivals()
     payloads = [b"", b"\x00\xff", b"x" * 1_000, "é".encode()]
     for number, payload in enumerate(payloads, 1):
-        group.take(number, "acme", "c", payload, [change(number)], 5)
+        take(group, number, "acme", "c", payload, [change(number)], 5)
         group.refuse("acme", "c", payload, Rejected("bad", "why"), 5)
     await arrivals.write(database, group, 1, len(payloads))
     assert [payload for (payload,) in await database.blobs("SELECT payload FROM raw ORDER BY number")] == payloads
@@ -53,7 +59,7 @@ async def test_payloads_and_heads_come_back_byte_by_byte(database: Database) -> 
 async def test_changes_are_read_again_as_they_were(database: Database, text: str) -> None:
     told = change(1, Priority=text)
     group = Arrivals()
-    group.take(1, "acme", "", b"x", [told], 5)
+    take(group, 1, "acme", "", b"x", [told], 5)
     await arrivals.write(database, group, 1, 1)
     (pending,) = await folding.pending(database, 0, 10)
     assert (pending.number, pending.customer, pending.change) == (1, "acme", told)
