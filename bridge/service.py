@@ -154,7 +154,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
     async with (
         Credentials.open(data, demo=demo) as service.credentials,
         Ledger.open(data, settings.ledger, service.now) as service.ledger,
-        Cloudsync.open(data, service.customers, service.now, PROCESS) as cloudsync,
+        Cloudsync.open(data, service.customers, service.now, PROCESS, kept=settings.cloudsync) as cloudsync,
     ):
         service.feeds = Feeds(cloudsync, data, service.customers, service.current_broker)
         service.gate = Gate(service.credentials, service.customers, settings.cloud, service.now)

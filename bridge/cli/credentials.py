@@ -127,7 +127,8 @@ def hand_out(issued: "Sequence[Issued]", whose: Sequence[str]) -> None:
     """Print each secret alone on a line of stdout; what it is, on stderr."""
     for one, owner in zip(issued, whose, strict=True):
         say(f"{one.id}  {printable(owner)}  expires {stamp(one.expires)}")
-    click.echo("\n".join(one.token for one in issued))
+    for one in issued:
+        click.echo(one.token)  # a line is written whole or not at all, even where Python does not buffer
 
 
 def password_from_stdin() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from bridge.words.settings import CloudPaths, Crm, Customer, Delivery, Group, Http, Ledger, Licence, Mqtt, Ttl
+from bridge.words.settings import CloudPaths, Crm, Customer, Delivery, Group, Http, Kept, Ledger, Licence, Mqtt, Ttl
 
 _YEAR = 365 * 86_400.0
 _MEBI = 1024 * 1024
@@ -46,6 +46,11 @@ LIMITS: Mapping[type, Mapping[str, Range]] = MappingProxyType(
             "max_waiting": (100, 10_000_000),
             "max_waiting_bytes": (_MEBI, 16_384 * _MEBI),
             "busy_timeout": (0.01, 60.0),
+        },
+        Kept: {
+            "retention": (86_400.0, 10 * _YEAR),
+            "max_quarantined": _COUNT,
+            "max_restatements": (1_000, 1_000_000_000),
         },
         CloudPaths: {"id_token_lives": (1.0, _YEAR), "refresh_token_lives": (1.0, _YEAR)},
         Customer: {

@@ -215,6 +215,14 @@ class CloudPaths(_Section, frozen=True, kw_only=True):
     refresh_token_lives: Duration = Duration(30 * 86_400.0)
 
 
+class Kept(_Section, frozen=True, kw_only=True):
+    """`cloudsync`: what is remembered of CloudSync, for how long. Numbers stay longer than their events."""
+
+    retention: Duration = Duration(90 * 86_400.0)  # raw events, and what was read from them
+    max_quarantined: int = 10_000  # events that could not be read; more: the oldest are forgotten earlier
+    max_restatements: int = 1_000_000  # changes of rows that were final; more: the oldest are forgotten earlier
+
+
 class Settings(_Section, frozen=True, kw_only=True):
     """The whole of broker.yaml."""
 
@@ -224,4 +232,5 @@ class Settings(_Section, frozen=True, kw_only=True):
     delivery: Delivery = Delivery()
     ledger: Ledger = Ledger()
     cloud: CloudPaths = CloudPaths()
+    cloudsync: Kept = Kept()
     customers: dict[str, Customer] = {}

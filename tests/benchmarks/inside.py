@@ -31,7 +31,7 @@ from tests.benchmarks.stages import Sampler
 CONNECTIONS = 32
 SIZE = 500  # bytes of a trigger's JSON
 LIVES = 86_400.0  # seconds of a credential
-IDLE = 5.0  # seconds without pops, before the first order
+IDLE = 2.0  # seconds without pops, before the first order
 LONGEST = 600.0  # seconds of an order
 PATIENCE = 60.0  # seconds that a process may take to end
 PEER = ("127.0.0.1", 1)
@@ -52,9 +52,10 @@ class Shape(msgspec.Struct, frozen=True):
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Microseconds of CPU for a pop until its time is over, of the event loop's thread and of all; by stage where that was asked for.
+    """Microseconds of CPU for a pop until its time is over, of the event loop's thread and of all threads.
 
-    What the bridge does by the clock, pops or none, is taken off: `idle` has it in milliseconds of CPU a second.
+    `stages` has the former by stage, where that was asked for. What the bridge does by the clock, pops or none, is
+    taken off the first two: `idle` has it in milliseconds of CPU a second.
     """
 
     loop: float
@@ -194,7 +195,7 @@ class Load:
             await self._done.wait()
         if self._refused:
             raise RuntimeError(f"a trigger was refused: {self._refused!r}")
-        while not self._shape.lasting and self._service.delivery.live.next_due() is not None:
+        while not self._shape.lasting and self._service.delivery.live.next_due() is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         await self._service.ledger.settled()
         stages = {} if sampler is None else sampler.stop()
@@ -307,7 +308,7 @@ async def entered(data: Path, shape: Shape) -> AsyncIterator[Load]:
         logs.start(settings.log)
         async with asyncio.timeout(LONGEST):
             await running.ledger.purge()
-            while running.delivery.funnel.counted_from:  # it counts the last day's pops
+            while running.delivery.funnel.counted_from:  # noqa: ASYNC110 - it counts the last day's pops
                 await asyncio.sleep(0.1)
         await load.pop(shape.before)
         await load.be_idle()

@@ -12,7 +12,7 @@ from types import CodeType, FrameType
 
 EVERY = 0.0005  # seconds from sample to sample
 OWN = "the benchmark itself"
-LOOP = "event loop"
+LOOP = "event loop, and by the clock"
 
 # By stage, in the order of a pop's way: the end of a file's path (with a slash: a folder in it), and how the function's
 # name begins. The longest that fits counts.

@@ -89,7 +89,7 @@ def test_bytes_with_a_mark_in_front_are_read() -> None:
         ("htpp: {}", "b:1:1: unknown key `htpp`; did you mean `http`?"),
         (
             "zzz: {}",
-            "b:1:1: unknown key `zzz`; valid here: `http`, `mqtt`, `log`, `delivery`, `ledger`, `cloud`, `customers`",
+            "b:1:1: unknown key `zzz`; valid here: `http`, `mqtt`, `log`, `delivery`, `ledger`, `cloud`, `cloudsync`",
         ),
         ("http:\n  Bind: x", "b:2:3: unknown key `Bind` in http; did you mean `bind`?"),
         ("log: {level: info}\nlog: {}", "b:2:1: the key `log` stands twice, first in line 1"),

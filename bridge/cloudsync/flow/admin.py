@@ -17,6 +17,7 @@ from bridge.words.settings import Customer
 
 _AT_ONCE = 500  # events in one wish
 _LOOK_EVERY = 0.05
+_COMPUTED_WITHIN = 120.0  # seconds; where events keep coming, something of the last quarter hour is always to be done
 _BUSY_TIMEOUT = 10.0  # seconds that this process waits for the bridge's own writes
 
 STATUS = """
@@ -33,6 +34,19 @@ STATUS = """
         'received', (SELECT max(received) FROM raw WHERE customer = ?1),
         'covered', (SELECT max(until) FROM coverage WHERE customer = ?1 AND source = 'live'),
         'stt_final', coalesce((SELECT stt_final FROM customers WHERE customer = ?1), 0)
+    )
+"""
+
+
+STORED = "SELECT json_array(coalesce(max(number), 0)) FROM changes"
+UNCOMPUTED = """
+    SELECT json_array(
+        (SELECT CAST(value AS INTEGER) FROM state WHERE name = 'cursor') < ?2
+        OR EXISTS (
+            SELECT 1 FROM customers, json_each(json_array(json(dirty_stt), json(dirty_cim))) AS feed,
+                json_each(feed.value) AS dirty
+            WHERE customer = ?1 AND json_extract(dirty.value, '$[0]') < ?4 AND json_extract(dirty.value, '$[1]') > ?3
+        )
     )
 """
 
@@ -80,8 +94,20 @@ class Admin:
         return total
 
     async def recompute(self, customer: str, start: int, until: int) -> Done:
-        """Compute the rows of `[start, until)` again, from the facts there are."""
-        return await self._wish(customer, "recompute", Span(start, until))
+        """Compute the rows of `[start, until)` again, from all that is stored by now; `error` if it takes too long."""
+        (last,) = await self._database.read(list[int], STORED) or [0]
+        done = await self._wish(customer, "recompute", Span(start, until))
+        if self._cloudsync is not None:
+            await self._cloudsync.settle()
+            return done
+        try:
+            async with asyncio.timeout(_COMPUTED_WITHIN):
+                while True:
+                    if await self._database.read(list[int], UNCOMPUTED, customer, last, start, until) == [0]:
+                        return done
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError:
+            return Done(error="The bridge still computes; `popbridge cloudsync status` shows what waits.")
 
     async def refold(self, customer: str) -> Done:
         """Fold every record again, from all that is known of it, and compute what differs."""

@@ -11,8 +11,7 @@ from typing import Self
 import msgspec
 
 from bridge.broker.port import Ticket
-from bridge.cloudsync.events import adapt
-from bridge.cloudsync.events.ids import WHOLE
+from bridge.cloudsync.events import adapt, ids
 from bridge.cloudsync.flow import feeds, quality, wishes
 from bridge.cloudsync.flow.asking import Answer, Asking, CimQuestion, RestatementTold, SttQuestion
 from bridge.cloudsync.flow.erasing import erase
@@ -26,11 +25,11 @@ from bridge.cloudsync.flow.wishes import Done, Span, Wish
 from bridge.cloudsync.store import arrivals, rows
 from bridge.cloudsync.store.database import Database, alone
 from bridge.words import errors
-from bridge.words.cloudsync import Change, Kind, Rejected, Source
+from bridge.words.cloudsync import Change, Rejected
 from bridge.words.cloudsync import Mapping as Words
 from bridge.words.ledger import Unavailable
 from bridge.words.principal import Principal, Role
-from bridge.words.settings import Customer
+from bridge.words.settings import Customer, Kept
 
 FILE = "cloudsync.db"
 LOCK = "cloudsync.lock"
@@ -58,6 +57,7 @@ class Cloudsync:
         customers: Callable[[], Mapping[str, Customer]],
         clock: Callable[[], float],
         processor: Processing,
+        kept: Kept,
     ) -> None:
         self._database = database
         self._customers = customers
@@ -66,7 +66,7 @@ class Cloudsync:
         self._ingest = Ingest(database, last, customers, self.now, processor.wake)
         self._feeds = Feeds(self.now(), self.now)
         self._asking = Asking(database, self._processor, self._feeds, customers, self.now)
-        self._keeping = Keeping(database)
+        self._keeping = Keeping(database, kept)
         self.unmapped: Callable[[str], Sequence[str]] = _none
 
     @classmethod
@@ -77,6 +77,7 @@ class Cloudsync:
         customers: Callable[[], Mapping[str, Customer]],
         now: Callable[[], float],
         process: Process = Processor,
+        kept: Kept | None = None,
     ) -> AsyncIterator[Self]:
         """Open the store of a data directory, made on first start; at the end everything taken is written.
 
@@ -85,7 +86,9 @@ class Cloudsync:
         """
         async with alone(data / LOCK), Database.open(data / FILE) as database:
             last = await arrivals.last_number(database)
-            cloudsync = cls(database, last, customers, now, process(database, customers, lambda: int(now() * 1000)))
+            cloudsync = cls(
+                database, last, customers, now, process(database, customers, lambda: int(now() * 1000)), kept or Kept()
+            )
             await cloudsync._take_up()
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(cloudsync._ingest.run(), name="cloudsync: write")
@@ -110,11 +113,6 @@ class Cloudsync:
     def set_mapping(self, mapping: Callable[[str], Words]) -> None:
         """Say who knows ids: by customer, a Mapping that is another object whenever it changed."""
         self._processor.mapping = mapping
-
-    def mapping_resolved(self, customer: str) -> None:
-        """Tell that more is known of ids, so that what was parked is processed now."""
-        del customer
-        self._processor.wake()
 
     # Events
 
@@ -150,21 +148,15 @@ class Cloudsync:
         """Take records as GETs gave them, or that they are gone. Raises Unavailable."""
         await self._ingest.take(customer, changes)
 
-    async def reconciled(self, customer: str, entity: str, found: Sequence[Change], at: int) -> int:
-        """Take all records that an entity has: those that are known and were not found are gone since its gap.
+    async def known(self, customer: str, entity: str) -> dict[str, int]:
+        """Give the records of an entity of which something still lasts, and since when they may be gone unseen.
 
-        Returns how many are gone. `at` is when the first was asked for, in milliseconds. Raises Unavailable.
+        Times are milliseconds. Raises Unavailable.
         """
-        seen = {change.record for change in found}
-        unseen = await self._processor.unseen(customer, entity, seen)
-        gone = [adapt.gone(entity, record, since, at) for record, since in unseen]
-        whole = Change(entity, WHOLE, Kind.UPDATE, Source.REST, at, at, 0, {}, f"GET|{entity}||{at}")
-        await self._ingest.take(customer, [*found, *gone, whole])
-        return len(gone)
-
-    async def known(self, customer: str, entity: str) -> list[str]:
-        """List the records of an entity of which something still lasts. Raises Unavailable."""
-        return await self._processor.lasting(customer, entity)
+        doubts = self._processor.desks.open(customer).doubts.values()
+        gaps = (doubt.since for doubt in doubts if (doubt.entity, doubt.record) == (entity, ids.WHOLE))
+        since = next(gaps, self.now())  # before anything waits: doubts come and go
+        return dict.fromkeys(await self._processor.lasting(customer, entity), since)
 
     # Numbers
 
@@ -258,9 +250,11 @@ class Cloudsync:
         settings = self._customers().get(customer)
         entities = settings.cloudsync.entities if settings else ()
         for number, channel, payload in await quality.quarantined(self._database, customer):
-            if not isinstance(adapt.read(channel, payload, entities), Rejected):
-                told.add(await self._ingest.replay(customer, channel, payload))
-                await quality.release(self._database, number)
+            if isinstance(adapt.read(channel, payload, entities), Rejected):
+                told.quarantined += 1
+                continue
+            told.add(await self._ingest.replay(customer, channel, payload))
+            await quality.release(self._database, number)
         return told
 
     async def fulfil(self) -> None:

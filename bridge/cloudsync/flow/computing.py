@@ -6,10 +6,9 @@ import msgspec
 
 from bridge.cloudsync.flow.finality import Finality
 from bridge.cloudsync.numbers import cim, stt
-from bridge.cloudsync.numbers.intervals import LocalDay, day_on
+from bridge.cloudsync.numbers.intervals import LocalDay, day_on, mark
 from bridge.cloudsync.store.rows import CimStored, SttStored
 from bridge.words.cloudsync import QUARTER, Fact, Mapping
-from bridge.words.times import stamp
 
 _encode = msgspec.json.Encoder().encode
 _facts = msgspec.json.Decoder(list[Fact]).decode
@@ -74,14 +73,14 @@ def _take_stt(
     if finality.is_final(start + QUARTER, group) and (old is not None or active.get(group, start + 1) <= start):
         revision += 1
         told = {
-            "interval_start": stamp(start / 1000),
+            "interval_start": mark(start),
             "group": group,
             "channel": channel,
             "priority": priority,
             "revision": revision,
             "changes": _changes(stt.METRICS, was, body),
         }
-        out.restated.append(_encode((stamp(start / 1000), told)))
+        out.restated.append(_encode((mark(start), told)))
     out.rows.append(_encode((start, group, channel, priority, revision, msgspec.Raw(body))))
     out.views.add((channel, priority))
     if body != ZERO:

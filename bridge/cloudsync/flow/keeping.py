@@ -2,11 +2,9 @@
 
 from bridge.cloudsync.flow.refold import EARLIEST
 from bridge.cloudsync.store.database import Database
+from bridge.words.settings import Kept
 
-RAW_KEPT = 90 * 86_400_000
 ROWS_KEPT = EARLIEST + 31 * 86_400_000
-MOST_QUARANTINED = 10_000
-MOST_RESTATEMENTS = 1_000_000
 WISHES_KEPT = 86_400_000
 
 BATCH = 500
@@ -68,23 +66,24 @@ FORGET_COVERAGE = "DELETE FROM coverage WHERE until < ?"
 class Keeping:
     """Keeps the store within its bounds."""
 
-    def __init__(self, database: Database, raw_kept: int = RAW_KEPT) -> None:
+    def __init__(self, database: Database, kept: Kept) -> None:
         self._database = database
-        self._raw_kept = raw_kept
+        self._kept = kept
 
     async def run(self, now: int, customers: list[str]) -> None:
         """Forget what is over its time or number. Raises Unavailable."""
-        await self._all(FORGET_RAW, now - self._raw_kept)
-        await self._all(SEAL, now - self._raw_kept)
-        await self._all(FORGET_CHANGES, now - self._raw_kept)
+        forgotten = now - int(self._kept.retention * 1000)
+        await self._all(FORGET_RAW, forgotten)
+        await self._all(SEAL, forgotten)
+        await self._all(FORGET_CHANGES, forgotten)
         for customer in customers:
             await self._all(FORGET_FACTS, now - ROWS_KEPT, customer)
             await self._all(FORGET_LONG_FACTS, now - ROWS_KEPT, customer)
             await self._all(FORGET_STT, now - ROWS_KEPT, customer)
             await self._all(FORGET_CIM, now - ROWS_KEPT, customer)
         await self._all(FORGET_RESTATEMENTS, now - ROWS_KEPT)
-        await self._all(FORGET_SURPLUS.format(table="restatements"), MOST_RESTATEMENTS)
-        await self._all(FORGET_SURPLUS.format(table="quarantine"), MOST_QUARANTINED)
+        await self._all(FORGET_SURPLUS.format(table="restatements"), self._kept.max_restatements)
+        await self._all(FORGET_SURPLUS.format(table="quarantine"), self._kept.max_quarantined)
         await self._all(FORGET_WISHES, now - WISHES_KEPT)
         await self._database.write(FORGET_COVERAGE, now - ROWS_KEPT)
 

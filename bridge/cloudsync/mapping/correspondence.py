@@ -25,8 +25,8 @@ _LOOK_EVERY = 60.0  # seconds between two looks for what is to be refreshed
 Took = Callable[[str, Sequence[Change]], Awaitable[None]]
 """Takes what GETs showed of a customer's records."""
 
-Known = Callable[[str, str], Awaitable[Collection[str]]]
-"""Lists a customer's records of an entity that still matter (open, or lasting)."""
+Known = Callable[[str, str], Awaitable[Mapping[str, int]]]
+"""Gives a customer's records of an entity that still matter (open, or lasting), and since when they may be gone."""
 
 
 class Correspondence:
@@ -51,7 +51,7 @@ class Correspondence:
         self._alarm = ""
         self._statuses_since = 0
         self._seen: dict[str, set[str]] = {}
-        self._unseen: dict[str, set[str]] = {}  # by entity that was listed: what is still to be asked for
+        self._unseen: dict[str, dict[str, int]] = {}  # by entity that was listed: what is still to be asked for
         self.fetching = Fetching(FIELDS, self._answered, self._listed, jitter=jitter, first=first)
 
     @property
@@ -110,9 +110,10 @@ class Correspondence:
     async def _answered(self, entity: str, found: Mapping[str, Record | None]) -> None:
         now = self._now()
         if entity not in _KINDS:
-            changes = [_change(entity, id_, record, now) for id_, record in found.items()]
+            unseen = self._unseen.get(entity, {})
+            changes = [_change(entity, id_, record, unseen.get(id_, now), now) for id_, record in found.items()]
             told = [change for change in changes if change is not None]
-            left = self._unseen.get(entity, set()).difference(found)
+            left = {id_: since for id_, since in unseen.items() if id_ not in found}
             if entity in self._unseen and not left:
                 told.append(_settled(entity, now))
             await self._hand_over(told)
@@ -136,11 +137,11 @@ class Correspondence:
                 self._table.miss_statuses(self._statuses_since)
                 self._statuses_since = 0
             return
-        changes = [_change(entity, str(record.get("Id")), record, now) for record in page]
+        changes = [_change(entity, str(record.get("Id")), record, now, now) for record in page]
         seen = self._seen.setdefault(entity, set())
         told = [change for change in changes if change is not None]
         seen.update(change.record for change in told)
-        unseen = await self._not_listed(entity, seen) if last else []
+        unseen = await self._not_listed(entity, seen) if last else {}
         if last and not unseen:
             told.append(_settled(entity, now))
         await self._hand_over(told)
@@ -148,15 +149,16 @@ class Correspondence:
             del self._seen[entity]
         if unseen:
             # Until all of these are answered the entity stays in doubt: another process would have to ask again.
-            self._unseen[entity] = set(unseen)
+            self._unseen[entity] = unseen
             self.fetching.want(entity, unseen)
 
-    async def _not_listed(self, entity: str, seen: Collection[str]) -> list[str]:
-        """List what is known and was not listed: too old to be listed, or gone; each has to be asked for."""
+    async def _not_listed(self, entity: str, seen: Collection[str]) -> dict[str, int]:
+        """Give what is known and was not listed: too old to be listed, or gone; each has to be asked for."""
         try:
-            return sorted(set(await self._known(self._customer, entity)).difference(seen))
+            known = await self._known(self._customer, entity)
         except Unavailable:
             raise named("not_stored") from None
+        return {id_: since for id_, since in known.items() if id_ not in seen}
 
     async def _hand_over(self, changes: Sequence[Change]) -> None:
         try:
@@ -176,9 +178,9 @@ def _settled(entity: str, now: int) -> Change:
     return Change(entity, "", Kind.UPDATE, Source.REST, now, now, 0, {}, f"GET|{entity}||{now}")
 
 
-def _change(entity: str, id_: str, record: Record | None, now: int) -> Change | None:
-    """Read a fetched record; one that is not there is gone. None: it cannot be read, and stays unknown."""
+def _change(entity: str, id_: str, record: Record | None, since: int, now: int) -> Change | None:
+    """Read a fetched record; one that is not there is gone `since`. None: it cannot be read, and stays unknown."""
     if record is None:
-        return adapt.gone(entity, id_, now, now)
+        return adapt.gone(entity, id_, since, now)
     change = adapt.fetched(entity, record, now)
     return None if isinstance(change, Rejected) else change

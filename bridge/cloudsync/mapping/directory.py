@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -205,7 +205,7 @@ class Directory:
     async def _pass_on(self, customer: str, changes: Sequence[Change]) -> None:
         await self.took(customer, changes)
 
-    async def _look_up(self, customer: str, entity: str) -> Collection[str]:
+    async def _look_up(self, customer: str, entity: str) -> Mapping[str, int]:
         return await self.known(customer, entity)
 
     def _fulfil(self) -> None:
@@ -298,5 +298,5 @@ async def _take_nothing(_customer: str, _changes: Sequence[Change]) -> None:
     return
 
 
-async def _know_nothing(_customer: str, _entity: str) -> list[str]:
-    return []
+async def _know_nothing(_customer: str, _entity: str) -> Mapping[str, int]:
+    return {}

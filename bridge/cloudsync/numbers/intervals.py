@@ -68,6 +68,12 @@ def utc(at: int) -> str:
 
 
 @lru_cache(maxsize=65_536)
+def mark(at: int) -> str:
+    """Spell the beginning or end of a quarter hour, which has neither seconds nor less: `2026-11-01T05:15:00Z`."""
+    return f"{datetime.fromtimestamp(at // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@lru_cache(maxsize=65_536)
 def day_on(day: str, zone: str) -> LocalDay:
     """Find a local day by its date, `YYYY-MM-DD`; ValueError if it is no date.
 

@@ -68,8 +68,8 @@ async def test_only_the_token_s_post_and_gets_leave(
             super().miss_statuses(since)
             done.set()
 
-    async def known(_customer: str, _entity: str) -> list[str]:
-        return ["500000000000000AAA"]
+    async def known(_customer: str, _entity: str) -> dict[str, int]:
+        return {"500000000000000AAA": 0}
 
     async with tap.running() as url:
         through = msgspec.structs.replace(settings(), token_endpoint=f"{url}{TOKEN_PATH}", instance=url)

@@ -26,7 +26,7 @@ class House:
     def __init__(self, folder: Path, crm: Crm | None) -> None:
         self.customers = {"acme": Customer(cloudsync=Cloudsync(crm=crm)), "plain": Customer()}
         self.taken: list[Change] = []
-        self.known: list[str] = []
+        self.known: dict[str, int] = {}
         self.directory = Directory(folder, lambda: self.customers, self.now, jitter=lambda: 0.0, first=0.01)
         self.directory.took = self._took
         self.directory.known = self._known
@@ -53,7 +53,7 @@ class House:
         assert customer == "acme"
         self.taken += changes
 
-    async def _known(self, _customer: str, _entity: str) -> list[str]:
+    async def _known(self, _customer: str, _entity: str) -> dict[str, int]:
         return self.known
 
 
@@ -124,14 +124,16 @@ async def test_dirty_records_are_fetched_and_those_that_are_gone_are_said_to_be(
 async def test_a_whole_entity_is_reconciled(house: House, centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.cloudsync.mapping.correspondence.LOOK_BACK", 400 * 86_400_000)
     tickets = {step.record for step in centre.steps if step.entity == "SupportTicket"}
-    house.known = [*tickets, "500000000000000AAA"]
+    since = House.now() - 3_600_000
+    house.known = dict.fromkeys([*tickets, "500000000000000AAA"], since)
     async with house.running() as running:
         running.records_wanted("acme", [("SupportTicket", "")])
         await house.until(lambda: any(change.record == "500000000000000AAA" for change in house.taken))
     updated = {change.record for change in house.taken if change.kind is Kind.UPDATE}
     gone = {change.record for change in house.taken if change.kind is Kind.DELETE}
     assert updated == (tickets - gone) | {""}
-    assert "500000000000000AAA" in gone
+    (nobody,) = [change for change in house.taken if change.record == "500000000000000AAA"]
+    assert (nobody.kind, nobody.at) == (Kind.DELETE, since)
     deleted = {step.record for step in centre.steps if step.kind is Kind.DELETE}
     assert gone - {"500000000000000AAA"} <= deleted
     # Killed in between, the entity is still in doubt, and is asked for again.

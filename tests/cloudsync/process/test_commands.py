@@ -9,9 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.cloudsync.process import tables
+from tests.cloudsync.process import feeds, tables
 from tests.cloudsync.process.conftest import Make
 from tests.cloudsync.process.day import Day
+from tests.cloudsync.process.feeds import Ledger
 from tests.conftest import Bridge
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z \((\d+ days?, )?\d+:\d\d:\d\d ago\)"
@@ -77,3 +78,20 @@ async def post(bridge: Bridge, token: str, body: bytes) -> None:
         session.post(f"{bridge.http}/api/cloudsync/events", data=body) as response,
     ):
         assert response.status == 200, await response.text()
+
+
+async def test_after_a_recompute_everything_that_was_acknowledged_is_counted(bridge_for: Make) -> None:
+    day = Day(63)
+    turn = bridge_for("recompute", day)
+    bridge = turn.bridge
+    token, reader = bridge.token("feed"), bridge.token("observer")
+    await turn.start()
+    await feeds.by_http(turn, token, day.users(), Ledger())
+    await tables.stands(bridge, day.centre.size.agents)  # another group of a user's would be followed later
+    await feeds.by_http(turn, token, list(day.centre.events()), Ledger(), at_once=1_000)
+    span = ("--from", tables.spell(day.start), "--to", tables.spell(day.until))
+    done = await asyncio.to_thread(bridge.cli, "cloudsync", "recompute", *span)
+    assert (done.returncode, done.stderr.strip()) == (0, "The rows are computed again.")
+    at_once = await tables.read(bridge, reader, day)
+    await tables.stands(bridge, day.centre.size.agents)
+    assert tables.differences(at_once, await tables.read(bridge, reader, day)) == {}

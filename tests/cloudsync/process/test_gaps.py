@@ -128,6 +128,8 @@ async def test_records_that_are_gone_after_an_overflow_are_deleted(bridge_for: M
             groups = await tables.ask(session, "stt", span, ("group",))
     deleted = sum(fact.post is Post.DELETED for fact in facts)
     assert sum(row["deleted"] for row in rows.values()) == deleted + len(gone)
+    last = rows[tables.spell(day.until),]
+    assert (last["deleted"], last["backlog_close"]) == (len(gone), len(still_open) - len(gone))
     assert rows[max(rows)]["backlog_close"] == len(still_open) - len(gone)
     assert {group for (group,) in groups} <= {group.id for group in day.centre.world.groups}
 

@@ -13,7 +13,7 @@ from bridge.cloudsync.flow.answers.questions import ALL, EACH, SttQuestion, fits
 from bridge.cloudsync.flow.counting import STT_FINAL_AFTER
 from bridge.cloudsync.flow.desk import Desk
 from bridge.cloudsync.numbers import stt
-from bridge.cloudsync.numbers.intervals import local, spell
+from bridge.cloudsync.numbers.intervals import mark, spell
 from bridge.cloudsync.numbers.rounding import per_cent
 from bridge.cloudsync.store import folding
 from bridge.cloudsync.store.database import Database
@@ -180,7 +180,7 @@ class _Day:
 
     def _quarter(self, at: int) -> list[tuple[str, str, str, str]]:
         end = at + QUARTER
-        head = f'{{"interval_start":"{_short(at)}","interval_end":"{_short(end)}","local_start":"'
+        head = f'{{"interval_start":"{mark(at)}","interval_end":"{mark(end)}","local_start":"'
         shown: dict[str, str] = {}
         finality = self._marks.desk.stt_final
         row: list[tuple[str, str, str, str]] = []
@@ -247,7 +247,3 @@ def _arrival_rows(text: str, start: int, until: int, mapping: Words, as_of: int)
 def _days(start: int, until: int) -> list[tuple[int, int]]:
     edges = [start, *range(start - start % _DAY + _DAY, until, _DAY), until]
     return [(begin, end) for begin, end in pairwise(edges) if begin < end]
-
-
-def _short(at: int) -> str:
-    return local(at, "UTC").strftime("%Y-%m-%dT%H:%M:%SZ")
