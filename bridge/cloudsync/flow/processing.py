@@ -49,8 +49,5 @@ class Processing(Protocol):
     async def refold_all(self, customer: str) -> None:
         """Fold every record of a customer anew."""
 
-    async def unseen(self, customer: str, entity: str, seen: Collection[str]) -> list[tuple[str, int]]:
-        """List the records that are known to be there and were not seen, and since when they may be gone."""
-
     async def lasting(self, customer: str, entity: str) -> list[str]:
         """List the records of an entity of which something still lasts."""

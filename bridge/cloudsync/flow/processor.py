@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 from bridge.cloudsync.flow.counting import Counting
@@ -98,10 +98,6 @@ class Processor:
         """See `Processing`."""
         await self._recording.refold_all(customer)
         self._wake.set()
-
-    async def unseen(self, customer: str, entity: str, seen: Collection[str]) -> list[tuple[str, int]]:
-        """See `Processing`."""
-        return await self._recording.unseen(customer, entity, seen)
 
     async def lasting(self, customer: str, entity: str) -> list[str]:
         """See `Processing`."""

@@ -5,11 +5,11 @@ It goes on where the last process stopped, and what it makes depends on the even
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from bridge.cloudsync.events import fields, ids
+from bridge.cloudsync.events import fields
 from bridge.cloudsync.flow import configured
 from bridge.cloudsync.flow.desk import DAY, Desk, Desks
 from bridge.cloudsync.flow.hooks import Hooks
@@ -279,16 +279,6 @@ class Recording:
                 await self._write([self._desks.open(customer)], self._written(customer, refolded))
                 self._tell(customer, refolded)
                 entity, record = max(keys)
-
-    async def unseen(self, customer: str, entity: str, seen: Collection[str]) -> list[tuple[str, int]]:
-        """List the records that are known to be there and were not seen, and since when they may be gone."""
-        desk = self._desks.open(customer)
-        since = next(
-            (doubt.since for doubt in desk.doubts.values() if (doubt.entity, doubt.record) == (entity, ids.WHOLE)),
-            self._now(),
-        )
-        there = await self._database.own_read(list[str], folding.OF_ENTITY, customer, entity) or []
-        return [(record, since) for record in there if record not in seen]
 
     async def lasting(self, customer: str, entity: str) -> list[str]:
         """List the records of an entity of which something still lasts."""

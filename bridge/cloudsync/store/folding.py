@@ -103,10 +103,6 @@ UNCLASSIFIED = """
     SELECT json_group_array(json_array(entity, record)) FROM records
     WHERE customer = ?1 AND since IS NOT NULL AND unclassified > 0
 """
-OF_ENTITY = """
-    SELECT json_group_array(record) FROM records
-    WHERE customer = ?1 AND entity = ?2 AND record <> '' AND NOT json_extract(folded, '$.deleted')
-"""
 LASTING = "SELECT json_group_array(record) FROM records WHERE customer = ? AND entity = ? AND open = 1"
 ALL_RECORDS = """
     SELECT json_group_array(json_array(entity, record)) FROM (

@@ -73,15 +73,6 @@ class Refold(_Tagged, frozen=True):
     customer: str
 
 
-class Unseen(_Tagged, frozen=True):
-    """See `Processing.unseen`."""
-
-    number: int
-    customer: str
-    entity: str
-    seen: list[str]
-
-
 class Lasting(_Tagged, frozen=True):
     """See `Processing.lasting`."""
 
@@ -90,7 +81,7 @@ class Lasting(_Tagged, frozen=True):
     entity: str
 
 
-Asked = Settle | Recompute | Refold | Unseen | Lasting
+Asked = Settle | Recompute | Refold | Lasting
 FromBridge = Customers | Mapped | Wake | Answer | Asked
 
 

@@ -35,7 +35,6 @@ from bridge.cloudsync.flow.apart.messages import (
     Said,
     Settle,
     Turned,
-    Unseen,
     Wake,
     Write,
 )
@@ -111,10 +110,6 @@ class Apart:
     async def refold_all(self, customer: str) -> None:
         """See `Processing`."""
         await self._ask(Refold(next(self._numbers), customer), None)
-
-    async def unseen(self, customer: str, entity: str, seen: Collection[str]) -> list[tuple[str, int]]:
-        """See `Processing`."""
-        return await self._ask(Unseen(next(self._numbers), customer, entity, list(seen)), list[tuple[str, int]])
 
     async def lasting(self, customer: str, entity: str) -> list[str]:
         """See `Processing`."""

@@ -36,7 +36,6 @@ from bridge.cloudsync.flow.apart.messages import (
     Said,
     Settle,
     Turned,
-    Unseen,
     Wake,
     Write,
 )
@@ -149,8 +148,6 @@ class Worker:
                 return processor.recompute(customer, start, until)
             case Refold(_, customer):
                 return processor.refold_all(customer)
-            case Unseen(_, customer, entity, seen):
-                return processor.unseen(customer, entity, set(seen))
             case Lasting(_, customer, entity):
                 return processor.lasting(customer, entity)
 
