@@ -34,12 +34,13 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Below(msgspec.Struct, frozen=True):
-    """Every path below one: the handler gets what stands behind it, as it came."""
+    """Every path below one: the handler gets what stands behind it, as it came; one level, or `deep` any number."""
 
     name: str
     handler: Callable[[web.BaseRequest, str], Awaitable[answers.Answered]]
     methods: tuple[str, ...] = ("GET",)
     allow: str = "GET, HEAD, OPTIONS"
+    deep: bool = False
 
 
 def fixed(document: Mapping[str, object]) -> Handler:
@@ -98,11 +99,15 @@ class Dispatch:
         plain = path.lower().rstrip("/") or "/"
         if plain in self._routes:
             return self._routes[plain]
-        head, _, rest = path.rstrip("/").rpartition("/")
-        below = self._below.get(f"{head.lower()}/")
-        if below is None:
-            return None
-        return Route(below.name, partial(_behind, below, rest), below.methods, below.allow)
+        path = path.rstrip("/")
+        cut = len(path)
+        while (cut := path.rfind("/", 0, cut)) > 0:
+            below = self._below.get(path[: cut + 1].lower())
+            if below is not None:
+                rest = path[cut + 1 :]
+                found = Route(below.name, partial(_behind, below, rest), below.methods, below.allow)
+                return found if below.deep or "/" not in rest else None
+        return None
 
 
 async def _behind(below: Below, rest: str, request: web.BaseRequest) -> answers.Answered:

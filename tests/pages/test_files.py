@@ -11,7 +11,9 @@ from bridge.http.doors.pages import PAGES, SHELVES
 from tests.conftest import Bridge
 
 VENDOR = SHELVES["/vendor/"]
-OURS = sorted([*SHELVES["/pages/"].glob("*.js"), *SHELVES["/client/"].glob("*.js")])
+OURS = sorted(
+    path for path in (*SHELVES["/pages/"].rglob("*.js"), *SHELVES["/client/"].rglob("*.js")) if path.parent != VENDOR
+)
 HTML_FROM_TEXT = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc|DOMParser"
 )
@@ -59,7 +61,14 @@ async def test_a_file_is_asked_for_again_only_when_it_changed(bridge: Bridge) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/pages/nothing.js", "/pages/..%2fservice.py", "/vendor/CHECKSUMS", "/client/desktop.py"]
+    "path",
+    [
+        "/pages/nothing.js",
+        "/pages/..%2fservice.py",
+        "/vendor/CHECKSUMS",
+        "/client/desktop.py",
+        "/pages/vendor/uPlot.esm.js",
+    ],
 )
 async def test_nothing_but_the_pages_files_is_served(bridge: Bridge, path: str) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{bridge.http}{path}") as answer:

@@ -40,7 +40,7 @@ async def test_a_zero_is_drawn_where_somebody_told_so(
 ) -> None:
     told = await rules.evaluate(
         """async ([row, now]) => {
-            const {dataOf, drawn, said} = await import("/pages/quarters.js");
+            const {dataOf, drawn, said} = await import("/pages/live/quarters.js");
             const data = dataOf(row, Date.parse(now));
             return [data, drawn(row, "created", data), said(row, "created", data)];
         }""",
@@ -55,7 +55,7 @@ async def test_an_hour_that_comes_twice_is_compared_with_the_like_of_each(rules:
 
     found = await rules.evaluate(
         """async ([rows, before]) => {
-            const {aligned} = await import("/pages/quarters.js");
+            const {aligned} = await import("/pages/live/quarters.js");
             return aligned(rows, before.map((row, place) => ({...row, place}))).map((row) => row?.place ?? null);
         }""",
         [day("00:45", "01:00", "01:00", "03:00"), day("00:45", "01:00", "02:00", "03:00")],
@@ -76,7 +76,7 @@ async def test_a_stream_is_read_however_it_is_cut(rules: Page) -> None:
     text = 'retry: 2000\n\nid: 7\nevent: change\ndata: {"seq":7}\n\n: heartbeat\nevent: feed\ndata: {"é":"\\n"}\n\n'
     found = await rules.evaluate(
         """async (text) => {
-            const {Parser} = await import("/pages/stream.js");
+            const {Parser} = await import("/pages/live/stream.js");
             const all = [];
             for (let size = 1; size <= text.length; size += 1) {
                 const parser = new Parser();
@@ -102,7 +102,7 @@ async def test_a_stream_is_read_however_it_is_cut(rules: Page) -> None:
 async def test_a_list_stays_in_order_whatever_changes_in_it(rules: Page) -> None:
     same = await rules.evaluate(
         """async () => {
-            const {Ordered} = await import("/pages/ordered.js");
+            const {Ordered} = await import("/pages/live/ordered.js");
             const columns = [
                 {key: "name", of: (item) => item.name},
                 {key: "size", of: (item) => item.size},
@@ -149,7 +149,7 @@ async def test_a_file_is_read_back_as_it_was_and_runs_nothing(rules: Page) -> No
     texts = ['a "quoted" one', "one, two", "two\nlines", "é", "", "=1+1", "@x", "-x"]
     text = await rules.evaluate(
         """async (texts) => {
-            const {csv} = await import("/pages/csv.js");
+            const {csv} = await import("/pages/live/csv.js");
             return csv(["text", "number", "none"], texts.map((one) => [one, -1.5, null]));
         }""",
         texts,

@@ -26,9 +26,10 @@ SHELVES = {
     "/vendor/": _HOUSE / "bridge" / "pages" / "vendor",
     "/client/": _HOUSE / "agent_client" / "web",
 }
-"""Where the files below a path come from; a shelf has no folders."""
+"""Where the files below a path come from."""
 
 PAGES = {"/": "home", "/desktop": "desktop", "/playground": "playground", "/live": "live", "/docs": "docs"}
+"""The pages, each with a folder of its name among the pages' files."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -60,7 +61,7 @@ def routes(pages: "Pages") -> dict[str, Route]:
 
 def below(pages: "Pages") -> dict[str, Below]:
     """Give the paths below which there are files."""
-    return {shelf: Below("page_file", partial(pages.file, shelf=shelf)) for shelf in SHELVES}
+    return {shelf: Below("page_file", partial(pages.file, shelf=shelf), deep=True) for shelf in SHELVES}
 
 
 class _File:
@@ -94,10 +95,10 @@ class Pages:
         self._demo = demo
         self._shown: dict[str, object] = {}
         self._files = {
-            f"{shelf}{path.name}": _File(path)
+            f"{shelf}{path.relative_to(folder).as_posix()}": _File(path)
             for shelf, folder in SHELVES.items()
-            for path in sorted(folder.iterdir())
-            if path.suffix in _TYPES
+            for path in folder.rglob("*")
+            if path.suffix in _TYPES and (path.parent == folder or path.parent.name in PAGES.values())
         }
 
     def show(self, credentials: Mapping[str, object]) -> None:
@@ -108,7 +109,7 @@ class Pages:
 
     async def page(self, request: web.BaseRequest, *, name: str) -> answers.Answered:
         """Answer a page by its name."""
-        return self._answer(request, f"/pages/{name}.html")
+        return self._answer(request, f"/pages/{name}/{name}.html")
 
     async def file(self, request: web.BaseRequest, name: str, *, shelf: str) -> answers.Answered:
         """Answer a file of a shelf."""
