@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import msgspec
 import uvloop
@@ -341,13 +341,14 @@ class Bridge:
 
     def pop(self, pops: int, *, stages: bool = False) -> Cost:
         """Have so many pops."""
-        given = cast("IO[str]", self._process.stdin)
-        given.write(json.dumps({"pops": pops, "stages": stages}) + "\n")
-        given.flush()
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"pops": pops, "stages": stages}) + "\n")
+        self._process.stdin.flush()
         return msgspec.json.decode(self._answer(), type=Cost)
 
     def _answer(self) -> str:
-        line = cast("IO[str]", self._process.stdout).readline()
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the bridge ended with {self._process.wait(PATIENCE)}")
         return line
@@ -356,22 +357,21 @@ class Bridge:
 @contextmanager
 def started(shape: Shape) -> Iterator[Bridge]:
     """Start such a process; its log is ours."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks.inside", msgspec.json.encode(shape).decode()],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield Bridge(process)
-    finally:
-        cast("IO[str]", process.stdin).close()
+    ) as process:
+        assert process.stdin is not None
         try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        cast("IO[str]", process.stdout).close()
+            yield Bridge(process)
+        finally:
+            process.stdin.close()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 if __name__ == "__main__":

@@ -61,10 +61,6 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
         ("bridge/broker/connection.py", "_feed"),
         ("bridge/broker/conversation.py", ""),
     ),
-    "pop's end, when its time is over": (
-        ("bridge/delivery/delivery.py", "Delivery._expire"),
-        ("bridge/delivery/live.py", "LivePops.due"),
-    ),
     "metrics": (("bridge/delivery/funnel.py", ""), ("bridge/delivery/delivery.py", "Delivery._count")),
     "logging": (("logging/", ""), ("bridge/logs.py", "")),
     LOOP: (("tests/benchmarks/inside.py", "<module>"),),
