@@ -12,7 +12,8 @@ from bridge.ledger.group import WRITE, Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
 from bridge.words.settings import Ledger as Bounds
 
-PACE = 0.002  # seconds from group to group at least: each costs the event loop as much as some twenty pops
+PACE = 0.002  # seconds from group to group at least where they are large: each costs as much as some pops
+MANY = 4  # pops of a group after which the next one waits for that
 NOTES_WAIT = 0.01  # seconds that notes wait for a pop to come with them
 TRIED_AGAIN_AFTER = 0.25  # seconds after a failure, if nobody asks earlier
 
@@ -31,6 +32,7 @@ class Writer:
         self._written = _NOTHING
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
+        self._paced = False
         self.closing = False
         self.last = last
         self.trouble: Trouble | None = None
@@ -100,7 +102,7 @@ class Writer:
                 await _set_within(self._hurry, NOTES_WAIT)
             else:
                 await _set_within(self._wake, TRIED_AGAIN_AFTER)
-            if (early := begun + PACE - loop.time()) > 0:
+            if self._paced and (early := begun + PACE - loop.time()) > 0:
                 await asyncio.sleep(early)
             self._wake.clear()
             self._hurry.clear()
@@ -125,6 +127,7 @@ class Writer:
     async def _write(self) -> None:
         # Without a group it only tries whether the disk can be written again.
         group = self._written = self._groups.popleft() if self._groups else Group()
+        self._paced = len(group.pops) >= MANY
         try:
             if self.trouble == "full":
                 await self._database.try_space()
