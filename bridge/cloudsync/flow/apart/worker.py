@@ -175,13 +175,13 @@ class Worker:
         for (customer, now), records in by_customer.items():
             for start in range(0, len(records), _AT_ONCE):
                 self._send(messages.Folded(customer, now, records[start : start + _AT_ONCE]))
-                await self._writer.drain()
+                await self._taken()
         processor = self._processor
         turned = Turned(processor.cursor, processor.counted, sorted(processor.troubles), processor.desks.news())
         if turned != self._told:
             self._told = turned
             self._send(turned)
-            await self._writer.drain()
+            await self._taken()
 
     async def _write(self, statements: Sequence[Statement]) -> None:
         number = next(self._numbers)
@@ -191,7 +191,7 @@ class Worker:
         """Ask the bridge, and wait for its answer. Raises Unavailable."""
         done = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._send(question)
-        await self._writer.drain()
+        await self._taken()
         await done
 
     def _answered(self, answer: Answer) -> None:
@@ -202,6 +202,13 @@ class Worker:
             done.set_result(None)
         else:
             done.set_exception(Unavailable(answer.trouble, answer.said))
+
+    async def _taken(self) -> None:
+        """Wait until the bridge takes what was said."""
+        try:
+            await self._writer.drain()
+        except ConnectionError:
+            os._exit(0)  # the bridge was killed in the middle: see `_listen`
 
     def _send(self, message: FromProcessor) -> None:
         self._writer.write(messages.frame(message))
