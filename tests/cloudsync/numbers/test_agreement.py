@@ -50,7 +50,7 @@ def test_every_stt_row_is_what_the_naive_computation_says(seed: int, attribution
     assert differences({key: row for key, row in rows.items() if row != stt.ZERO}, expected) == {}
 
 
-@pytest.mark.parametrize("date", ["2026-03-08", "2026-11-01", "2026-04-05", "2026-06-15"])
+@pytest.mark.parametrize("date", ["2026-03-08", "2026-11-01", "2026-04-05", "2026-10-04", "2026-06-15"])
 @pytest.mark.parametrize("seed", range(12))
 def test_every_cim_row_is_what_the_naive_computation_says(seed: int, date: str) -> None:
     rng = lives.seeded(f"{seed} {date}")
