@@ -5,7 +5,7 @@ import { Chart } from "./charts.js";
 import { Part } from "./part.js";
 import { Numbers, table } from "./tables.js";
 
-const EVERY = 15_000;
+const EVERY = 5_000;
 
 const STEPS = [
     ["accepted", "Accepted", "the trigger was answered with a pop"],
