@@ -1,4 +1,4 @@
-"""Headers: what the trigger doors read from a request's header fields."""
+"""Headers: what doors read from a request's header fields."""
 
 import re
 
@@ -26,6 +26,11 @@ def preference_applied(request: web.BaseRequest, wanted: Controls) -> dict[str, 
 def query(request: web.BaseRequest) -> str:
     """Give the query as it came: aiohttp's own decoding turns what is not UTF-8 into U+FFFD."""
     return request.raw_path.partition("#")[0].partition("?")[2]
+
+
+def by_proxy(request: web.BaseRequest) -> bool:
+    """Say whether a proxy passed the request on: it speaks for others."""
+    return "Forwarded" in request.headers or "X-Forwarded-For" in request.headers
 
 
 def traceparent(request: web.BaseRequest) -> str | None:

@@ -1,6 +1,5 @@
 """Health: whether the bridge is alive, whether it is ready, and its metrics."""
 
-import ipaddress
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
@@ -9,9 +8,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from bridge.gate import Gate
-from bridge.http import answers, credentials
+from bridge.http import answers, credentials, headers
 from bridge.words import errors
 from bridge.words.principal import Role
+from bridge.words.settings import Address
 
 Readiness = Callable[[], dict[str, bool]]
 Figures = Callable[[], Iterable["Figure"]]
@@ -83,10 +83,4 @@ class Health:
 
 
 def _from_this_machine(request: web.BaseRequest) -> bool:
-    """A proxy on this machine speaks for others: what it passes on is not from here."""
-    if "Forwarded" in request.headers or "X-Forwarded-For" in request.headers:
-        return False
-    try:
-        return ipaddress.ip_address(request.remote or "").is_loopback
-    except ValueError:
-        return False
+    return not headers.by_proxy(request) and Address(request.remote or "", 0).loopback
