@@ -21,7 +21,7 @@ from agent_client.cli import main as agent_client
 from bridge import config, service
 from bridge.cli.main import main as popbridge
 from bridge.cloud.reading import CAMPAIGN, DATA, REFERENCE, USERNAME
-from bridge.cloudsync.flow.asking import CIM_COLUMNS
+from bridge.cloudsync.flow.answers.days import COLUMNS as CIM_COLUMNS
 from bridge.cloudsync.flow.quality import Quality
 from bridge.connect import controls, reading
 from bridge.delivery import story

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from bridge.cloudsync.flow.asking import CimQuestion, SttQuestion
+from bridge.cloudsync.flow.answers.questions import CimQuestion, SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.simulator.centre import Centre, Size
 from bridge.words.settings import Cloudsync as Settings

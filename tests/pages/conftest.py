@@ -1,39 +1,25 @@
 """What the pages' stories share: Debian's Chromium, a page that must not complain, and axe."""
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from tests.agent_client.web.tab import chrome
 from tests.conftest import CONFIG, WITHIN, Bridge
 
 PHONE = {"width": 360, "height": 740}
 
 
-def _chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    if os.environ.get("CI"):
-        pytest.fail("there is no chromium")
-    pytest.skip("there is no chromium")
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def chromium() -> AsyncIterator[Browser]:
     """One browser for the stories of a module, which say `pytestmark = pytest.mark.asyncio(loop_scope="module")`."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=_chromium(), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
+    async with chrome() as browser:
         yield browser
-        await browser.close()
 
 
 class Window:

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from bridge.cloudsync.floor.told import Today
-from bridge.cloudsync.flow.asking import Answer, SttQuestion
+from bridge.cloudsync.flow.answers.questions import Answer, SttQuestion
 from bridge.cloudsync.numbers.intervals import day_at, known
 from bridge.cloudsync.numbers.rounding import per_cent
 from bridge.words import errors

@@ -22,9 +22,6 @@ from bridge.words.cloudsync import Mapping as Words
 from bridge.words.settings import Customer
 from bridge.words.times import stamp
 
-STT_COLUMNS = quarters.COLUMNS
-CIM_COLUMNS = days.COLUMNS
-
 _AT_ONCE = 4  # questions that are answered at the same time; more wait
 _DAY = 86_400_000
 
@@ -35,16 +32,6 @@ RESTATEMENTS = """
         WHERE customer = ?1 AND number < ?2 AND at >= ?3 AND (?4 IS NULL OR feed = ?4) ORDER BY number DESC LIMIT ?5
     )
 """
-
-__all__ = [
-    "CIM_COLUMNS",
-    "STT_COLUMNS",
-    "Answer",
-    "Asking",
-    "CimQuestion",
-    "RestatementTold",
-    "SttQuestion",
-]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -84,7 +71,7 @@ class Asking:
         return Answer(
             stamp(marks.now / 1000),
             self._tag(marks, question, question.start, question.until, marks.desk.stt_final),
-            STT_COLUMNS,
+            quarters.COLUMNS,
             lambda: self._quarters.rows(marks, question),
         )
 
@@ -96,7 +83,7 @@ class Asking:
         return Answer(
             stamp(marks.now / 1000),
             self._tag(marks, question, start, until, marks.desk.cim_final),
-            CIM_COLUMNS,
+            days.COLUMNS,
             lambda: self._days.rows(marks, question),
         )
 

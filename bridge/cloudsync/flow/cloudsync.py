@@ -13,7 +13,8 @@ import msgspec
 from bridge.broker.port import Ticket
 from bridge.cloudsync.events import adapt, ids
 from bridge.cloudsync.flow import feeds, quality, wishes
-from bridge.cloudsync.flow.asking import Answer, Asking, CimQuestion, RestatementTold, SttQuestion
+from bridge.cloudsync.flow.answers.questions import Answer, CimQuestion, RestatementTold, SttQuestion
+from bridge.cloudsync.flow.asking import Asking
 from bridge.cloudsync.flow.erasing import erase
 from bridge.cloudsync.flow.feeds import Feeds
 from bridge.cloudsync.flow.hooks import Hooks

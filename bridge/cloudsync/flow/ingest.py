@@ -1,7 +1,6 @@
 """Ingest: events are adapted, and acknowledged when on disk. What comes while a group is written is the next."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -11,6 +10,7 @@ import msgspec
 
 from bridge.broker.port import Ticket
 from bridge.cloudsync.events import adapt
+from bridge.cloudsync.flow.waiting import set_within
 from bridge.cloudsync.store import arrivals
 from bridge.cloudsync.store.arrivals import Arrivals, Spelled, spell
 from bridge.cloudsync.store.database import Database
@@ -243,9 +243,7 @@ class Ingest:
             if self.trouble is None:
                 await self._wake.wait()
             else:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_TRIED_AGAIN_AFTER):
-                        await self._wake.wait()
+                await set_within(self._wake, _TRIED_AGAIN_AFTER)
             if (early := begun + _PACE - loop.time()) > 0:
                 await asyncio.sleep(early)
             self._wake.clear()

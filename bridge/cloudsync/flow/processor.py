@@ -1,7 +1,6 @@
 """Processor: raw events become records, facts and rows, by two tasks: one records, the other counts."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -10,6 +9,7 @@ from bridge.cloudsync.flow.counting import Counting
 from bridge.cloudsync.flow.desk import Desks
 from bridge.cloudsync.flow.hooks import Hooks
 from bridge.cloudsync.flow.recording import Recording
+from bridge.cloudsync.flow.waiting import set_within
 from bridge.cloudsync.store.database import Own
 from bridge.words.cloudsync import Mapping as Words
 from bridge.words.ledger import Unavailable
@@ -151,13 +151,6 @@ class Processor:
                 await asyncio.sleep(TRIED_AGAIN_AFTER)
             else:
                 return
-
-
-async def set_within(event: asyncio.Event, seconds: float) -> None:
-    """Wait until an event is set, for so long at most."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
 
 
 async def _nothing() -> None:

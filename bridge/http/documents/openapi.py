@@ -8,9 +8,10 @@ from bridge.connect import admission, controls
 from bridge.delivery.funnel import MOST_HOURS
 from bridge.delivery.lifecycle import Status
 from bridge.delivery.triggers import DUPLICATE
+from bridge.http import readers
 from bridge.http.documents import examples
 from bridge.http.documents.schemas import MOMENT, Schema, components, live, ref, rows
-from bridge.http.doors import cloudsync, pops
+from bridge.http.doors import cloudsync
 from bridge.words import answers, errors
 from bridge.words.settings import CloudPaths
 from bridge.words.trigger import Channel
@@ -133,7 +134,7 @@ def _reading_paths() -> dict[str, Schema]:
     since = _query("since", MOMENT)
     status = _query("status", {"enum": [*Status]})
     part = [
-        _query("limit", {"type": "integer", "minimum": 1, "maximum": pops.MOST_LISTED, "default": pops.LISTED}),
+        _query("limit", {"type": "integer", "minimum": 1, "maximum": readers.MOST_LISTED, "default": readers.LISTED}),
         _query("cursor", _TEXT),
     ]
     hours: Schema = {"type": "integer", "minimum": 1, "maximum": MOST_HOURS, "default": MOST_HOURS}
@@ -196,7 +197,7 @@ def _feed_paths() -> dict[str, Schema]:
         _query("since", MOMENT),
         _query(
             "limit",
-            {"type": "integer", "minimum": 1, "maximum": cloudsync.MOST_LISTED, "default": cloudsync.LISTED},
+            {"type": "integer", "minimum": 1, "maximum": readers.MOST_LISTED, "default": readers.LISTED},
         ),
         _query("cursor", _TEXT),
     ]

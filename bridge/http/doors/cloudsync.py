@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -14,9 +14,9 @@ from bridge.cloudsync.flow.answers.lines import csv_lines
 from bridge.cloudsync.flow.answers.questions import ALL, EACH, Answer, CimQuestion, SttQuestion
 from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.numbers.intervals import known
-from bridge.connect import forms
 from bridge.gate import Gate
-from bridge.http import answers, body, credentials, headers, origins
+from bridge.http import answers, body, origins, readers
+from bridge.http.readers import Asked
 from bridge.words import errors
 from bridge.words.cloudsync import QUARTER
 from bridge.words.ledger import Unavailable
@@ -28,7 +28,6 @@ LARGEST = 16 * 1024 * 1024
 MOST_EVENTS = 10_000
 LONGEST_STT = 31 * 86_400_000
 LONGEST_CIM = 400
-LISTED, MOST_LISTED = 50, 500
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _NEWEST = 2**62
@@ -37,7 +36,6 @@ _STT = {
 }
 _CIM = {"date", "from", "to", "agent", "group", "channel", "changed_since"}
 
-Asked = Mapping[str, str]
 Word = TypeVar("Word", bound=str)
 
 
@@ -80,19 +78,19 @@ class CloudsyncDoors:
     async def stt(self, request: web.BaseRequest) -> answers.Answered:
         """Answer quarter hours."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
-        question = read_stt(_asked(request, _STT))
+        question = read_stt(readers.asked(request, _STT))
         return await self._answer(request, self._cloudsync.stt(principal.customer, question))
 
     async def cim(self, request: web.BaseRequest) -> answers.Answered:
         """Answer local days."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
-        question = read_cim(_asked(request, _CIM))
+        question = read_cim(readers.asked(request, _CIM))
         return await self._answer(request, self._cloudsync.cim(principal.customer, question))
 
     async def quality(self, request: web.BaseRequest) -> answers.Answered:
         """Answer how good the data is."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
-        _asked(request, set())
+        readers.asked(request, set())
         try:
             return answers.ok(await self._cloudsync.dq(principal.customer))
         except Unavailable:
@@ -101,10 +99,10 @@ class CloudsyncDoors:
     async def restatements(self, request: web.BaseRequest) -> answers.Answered:
         """Answer what changed after it was final, the newest first."""
         principal = self._verified(request, Role.OBSERVER, Role.ADMIN)
-        asked = _asked(request, {"feed", "since", "limit", "cursor"})
+        asked = readers.asked(request, {"feed", "since", "limit", "cursor"})
         feed = _word(asked, "feed", ("stt", "cim")) if "feed" in asked else None
         since = _moment("since", asked["since"]) if "since" in asked else 0
-        before, limit = _cursor(asked), _limit(asked)
+        before, limit = _cursor(asked), readers.limit(asked)
         try:
             found = await self._cloudsync.restatements(principal.customer, feed, since, before, limit + 1)
         except Unavailable:
@@ -117,10 +115,7 @@ class CloudsyncDoors:
         return answers.json(200, f'{{"items":[{",".join(items)}]{further}}}'.encode())
 
     def _verified(self, request: web.BaseRequest, *roles: Role) -> Principal:
-        principal = self._gate.verify(credentials.of_reader(request), request.remote or "", *roles)
-        customers = self._settings().customers
-        origins.check(request, customers, customers[principal.customer])
-        return principal
+        return readers.verify(request, self._gate, self._settings().customers, *roles)
 
     async def _answer(self, request: web.BaseRequest, answer: Answer) -> answers.Answered:
         as_csv = "text/csv" in request.headers.get("Accept", "").lower()
@@ -269,17 +264,6 @@ def read_cim(asked: Asked) -> CimQuestion:
     )
 
 
-def _asked(request: web.BaseRequest, names: set[str]) -> Asked:
-    asked: dict[str, str] = {}
-    for name, value in forms.read_urlencoded(headers.query(request), "query"):
-        if name not in names:
-            listed = ", ".join(sorted(names)) or "none"
-            raise errors.invalid_parameter(name[:40], f"is unknown here; known are {listed}")
-        if asked.setdefault(name, value) != value:
-            raise errors.ambiguous_parameter([name])
-    return asked
-
-
 def _quarter(name: str, asked: Asked) -> int:
     if not asked.get(name):
         raise errors.missing_parameter(name)
@@ -290,16 +274,8 @@ def _quarter(name: str, asked: Asked) -> int:
 
 
 def _moment(name: str, text: str) -> int:
-    """Read an RFC 3339 time, in milliseconds; one without a zone is refused."""
-    try:
-        # A `+` that came as a blank: the offset's sign, not written as %2B.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-        at = round(moment.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise errors.invalid_parameter(name, "must be a time such as 2026-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise errors.invalid_parameter(name, "must have a zone, such as Z")
-    return at
+    """Read a time, in milliseconds."""
+    return round(readers.moment(name, text) * 1000)
 
 
 def _date(name: str, asked: Asked) -> date:
@@ -333,13 +309,6 @@ def _id(text: str) -> str:
         return ids.long(text)
     except ValueError:
         return text
-
-
-def _limit(asked: Asked) -> int:
-    text = asked.get("limit", str(LISTED))
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST_LISTED):
-        raise errors.invalid_parameter("limit", f"must be a number from 1 to {MOST_LISTED}")
-    return int(text)
 
 
 def _cursor(asked: Asked) -> int:

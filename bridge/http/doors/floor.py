@@ -14,7 +14,7 @@ from bridge.cloudsync.floor import sse
 from bridge.cloudsync.floor.live import Following, Live
 from bridge.connect import forms
 from bridge.gate import Gate
-from bridge.http import answers, credentials, headers, origins
+from bridge.http import answers, headers, origins, readers
 from bridge.words import errors
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Settings
@@ -139,9 +139,7 @@ class FloorDoors:
         )
 
     def _reader(self, request: web.BaseRequest) -> Principal:
-        principal = self._gate.verify(credentials.of_reader(request), request.remote or "", Role.OBSERVER, Role.ADMIN)
-        customers = self._settings().customers
-        origins.check(request, customers, customers[principal.customer])
+        principal = readers.verify(request, self._gate, self._settings().customers, Role.OBSERVER, Role.ADMIN)
         for name, _ in forms.read_urlencoded(headers.query(request), "query"):
             raise errors.invalid_parameter(name[:40], "is unknown here; this takes none")
         return principal

@@ -1,23 +1,19 @@
 """Pops: the doors where pops, agents and the licence are read, and a pop is recalled."""
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from bridge.connect import forms
 from bridge.delivery.funnel import MOST_HOURS
 from bridge.delivery.history import History
 from bridge.gate import Gate
-from bridge.http import answers, credentials, headers, origins
+from bridge.http import answers, readers
 from bridge.words import errors
 from bridge.words.answers import FunnelTold
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Settings
-
-LISTED, MOST_LISTED = 50, 500
 
 _POPID = re.compile(r"[A-Za-z0-9_-]{16,40}")
 
@@ -40,15 +36,15 @@ class Pops:
     async def list_pops(self, request: web.BaseRequest) -> answers.Answered:
         """Answer pops, newest first: `agent`, `status`, `since`, `limit`, `cursor`."""
         principal = self._reader(request, Role.DESKTOP, Role.OBSERVER, Role.ADMIN)
-        asked = _asked(request, {"agent", "status", "since", "limit", "cursor"})
+        asked = readers.asked(request, {"agent", "status", "since", "limit", "cursor"})
         agent = asked.get("agent")
         if principal.role is Role.DESKTOP:
             if agent not in {None, principal.agent}:
                 raise errors.forbidden("A desktop reads its own agent's pops")
             agent = principal.agent
-        since = _moment(asked["since"]) if "since" in asked else None
+        since = readers.moment("since", asked["since"]) if "since" in asked else None
         found = await self._history.pops(
-            principal.customer, agent, asked.get("status"), since, _limit(asked), asked.get("cursor")
+            principal.customer, agent, asked.get("status"), since, readers.limit(asked), asked.get("cursor")
         )
         return answers.ok(found)
 
@@ -66,8 +62,8 @@ class Pops:
     async def list_agents(self, request: web.BaseRequest) -> answers.Answered:
         """Answer the agents seen in the last 30 days, the one heard of last first."""
         principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
-        asked = _asked(request, {"limit", "cursor"})
-        found = await self._history.agents(principal.customer, _limit(asked), asked.get("cursor"))
+        asked = readers.asked(request, {"limit", "cursor"})
+        found = await self._history.agents(principal.customer, readers.limit(asked), asked.get("cursor"))
         return answers.ok(found)
 
     async def one_agent(self, request: web.BaseRequest, encoded: str) -> answers.Answered:
@@ -90,44 +86,9 @@ class Pops:
     async def funnel(self, request: web.BaseRequest) -> answers.Answered:
         """Answer what became of the pops of the last `hours`."""
         principal = self._reader(request, Role.OBSERVER, Role.ADMIN)
-        asked = _asked(request, {"hours"})
-        hours = _whole(asked.get("hours", str(MOST_HOURS)), "hours", MOST_HOURS)
+        asked = readers.asked(request, {"hours"})
+        hours = readers.whole("hours", asked.get("hours", str(MOST_HOURS)), MOST_HOURS)
         return answers.ok(self._funnel(principal.customer, hours))
 
     def _reader(self, request: web.BaseRequest, *roles: Role) -> Principal:
-        principal = self._gate.verify(credentials.of_reader(request), request.remote or "", *roles)
-        customers = self._settings().customers
-        origins.check(request, customers, customers[principal.customer])
-        return principal
-
-
-def _asked(request: web.BaseRequest, known: set[str]) -> Mapping[str, str]:
-    asked: dict[str, str] = {}
-    for name, value in forms.read_urlencoded(headers.query(request), "query"):
-        if name not in known:
-            raise errors.invalid_parameter(name[:40], f"is unknown here; known are {', '.join(sorted(known))}")
-        if asked.setdefault(name, value) != value:
-            raise errors.ambiguous_parameter([name])
-    return asked
-
-
-def _limit(asked: Mapping[str, str]) -> int:
-    return _whole(asked.get("limit", str(LISTED)), "limit", MOST_LISTED)
-
-
-def _whole(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= most):
-        raise errors.invalid_parameter(name, f"must be a number from 1 to {most}")
-    return int(text)
-
-
-def _moment(text: str) -> float:
-    """Read an RFC 3339 time; one without a zone is refused."""
-    try:
-        # A `+` that came as a blank: the offset's sign, not written as %2B.
-        moment = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        raise errors.invalid_parameter("since", "must be a time such as 2026-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise errors.invalid_parameter("since", "must have a zone, such as Z")
-    return moment.timestamp()
+        return readers.verify(request, self._gate, self._settings().customers, *roles)

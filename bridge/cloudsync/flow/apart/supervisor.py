@@ -40,8 +40,9 @@ from bridge.cloudsync.flow.apart.messages import (
 )
 from bridge.cloudsync.flow.desk import DAY, Desks
 from bridge.cloudsync.flow.hooks import Hooks
-from bridge.cloudsync.flow.processor import TICK, set_within
+from bridge.cloudsync.flow.processor import TICK
 from bridge.cloudsync.flow.refold import EARLIEST
+from bridge.cloudsync.flow.waiting import set_within
 from bridge.cloudsync.store import arrivals, folding
 from bridge.cloudsync.store.database import Database
 from bridge.words.cloudsync import Mapping as Words
