@@ -10,6 +10,7 @@ FIELDS = 512
 
 Pairs = list[tuple[str, str]]
 
+_SEPARATOR = re.compile(r"%(?:26|3[Dd])")
 _ESCAPE = re.compile(r"[%+]")
 _DISPOSITION = re.compile(rb"\Acontent-disposition\s*:\s*(.*)\Z", re.IGNORECASE | re.DOTALL)
 
@@ -20,11 +21,18 @@ def read_urlencoded(text: str, where: str) -> Pairs:
         return []
     if text.count("&") >= FIELDS:
         raise errors.malformed_body(f"The {where} has more than {FIELDS} fields")
+    if _SEPARATOR.search(text) is None:
+        # No escape stands for what separates, so that all of it can be decoded at once.
+        return _split(_decode(text, where))
+    return [(_decode(name, where), _decode(value, where)) for name, value in _split(text)]
+
+
+def _split(text: str) -> Pairs:
     pairs = []
     for field in text.split("&"):
         if field:
             name, _, value = field.partition("=")
-            pairs.append((_decode(name, where), _decode(value, where)))
+            pairs.append((name, value))
     return pairs
 
 

@@ -1,6 +1,6 @@
 """Forms: query strings, urlencoded and multipart bodies, strictly as UTF-8."""
 
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_to_bytes, urlencode
 
 import aiohttp
 import pytest
@@ -48,6 +48,23 @@ def test_what_urlencode_writes_is_read_back(pairs: list[tuple[str, str]]) -> Non
 )
 def test_the_corners_of_urlencoding(text: str, pairs: list[tuple[str, str]]) -> None:
     assert forms.read_urlencoded(text, "query") == pairs
+
+
+@given(st.lists(st.sampled_from([*"ab4=&%+é", "%26", "%3D", "%3d", "%25", "%C3", "%A9", "%41"]), max_size=12))
+@example(["%25", "26", "&", "%", "4", "=", "1"])
+def test_what_stands_for_a_separator_separates_nothing(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    fields = [field.partition("=") for field in text.split("&") if field]
+    try:
+        pairs = [(plain(name), plain(value)) for name, _, value in fields]
+    except UnicodeDecodeError:
+        assert refused(text) == "The query is not UTF-8."
+    else:
+        assert forms.read_urlencoded(text, "query") == pairs
+
+
+def plain(text: str) -> str:
+    return unquote_to_bytes(text.replace("+", " ")).decode()
 
 
 @pytest.mark.parametrize("text", ["a=%FF", "%FF=a", "a=%C3", "a=%C3%28", "a=%ED%A0%80", "a=%C0%80", "a=%F5%80%80%80"])
