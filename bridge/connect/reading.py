@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import cast
 
 import msgspec
 
@@ -22,9 +24,12 @@ _UTF_8 = frozenset({"utf-8", "utf8", "us-ascii"})
 # What old Java stacks write unasked; an ASCII body is the same in each.
 _LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "windows-1252", "cp1252"})
 _TELLING = 24  # characters: more of a key than this is its caller's own
-_ENCODE = msgspec.json.encode
+_ENCODER = msgspec.json.Encoder()
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
 
 Value = str | msgspec.Raw
+Members = dict[str, msgspec.Raw]
 
 
 class Reading(msgspec.Struct):
@@ -42,17 +47,37 @@ class Reading(msgspec.Struct):
 
 def read(query: str, content_type: str, body: bytes) -> Reading:
     """Read a request from its raw query string, its Content-Type ("" for none) and its body."""
-    notes: list[str] = []
     kind = _media_type(content_type, body) if body.strip() else None
-    asked = _single(forms.read_urlencoded(query, "query"), notes)
-    if _DOUBLE.search(query):
-        notes.append(warnings.double_encoded("query"))
+    asked = forms.read_urlencoded(query, "query")
+    notes = [warnings.double_encoded("query")] if _DOUBLE.search(query) else []
     sent = {} if kind is None else _read_body(kind, content_type, body, notes)
+    data: dict[str, Value] = dict(asked)
+    data.update(sent)
+    found = {name: data.pop(name) for name in RESERVED if name in data}
+    names = "\n".join(data)
+    if (
+        len(data) + len(found) < len(asked) + len(sent)
+        or "pop_" in names
+        or "amp;" in names
+        or not _RESERVED.isdisjoint(map(str.lower, data))
+    ):
+        return _merge(asked, sent, notes)
+    # As nearly every request is: each name came once, the reserved ones as they are spelled here, without controls.
+    reserved = {name: _text(name, value) for name, value in found.items()}
+    spelled = _spell(data) if asked or not isinstance(sent, dict) else cast("Members", data)
+    return Reading(reserved, reserved.pop("jwt", None), {}, spelled, notes)
+
+
+def _merge(asked: forms.Pairs, sent: Members | forms.Pairs, noted: list[str]) -> Reading:
+    notes: list[str] = []
+    by_query = _gather(asked, notes)
+    notes += noted
+    by_body = _gather(sent, notes)
     given: dict[str, list[Value]] = {}
     controls: dict[str, str] = {}
     said: dict[str, list[Value]] = {}
     overridden: list[str] = []
-    for source in (asked, sent):
+    for source in (by_query, by_body):
         for name, values in source.items():
             if name.startswith("pop_"):
                 _control(name, values, controls, notes)
@@ -65,12 +90,12 @@ def read(query: str, content_type: str, body: bytes) -> Reading:
     reserved = {name: value for name in RESERVED if (value := _resolve(name, given, notes)) is not None}
     # A casing that was not read is data, wherever the exact name was given; but never a casing of the key.
     data = {
-        name: _datum(values)
+        name: values[0] if len(values) == 1 else values
         for name, values in said.items()
         if name.lower() not in _RESERVED or (name in given and name.lower() != "jwt")
     }
     notes += [warnings.data_overridden(name) for name in overridden if name in data]
-    return Reading(reserved, reserved.pop("jwt", None), controls, data, notes)
+    return Reading(reserved, reserved.pop("jwt", None), controls, _spell(data), notes)
 
 
 def withhold(key: str, reading: Reading) -> None:
@@ -118,27 +143,29 @@ def _kind(content_type: str) -> tuple[str, str, bool]:
     return kind, charset, kind in {_URLENCODED, _MULTIPART}
 
 
-def _read_body(kind: str, content_type: str, body: bytes, notes: list[str]) -> dict[str, list[Value]]:
+def _read_body(kind: str, content_type: str, body: bytes, notes: list[str]) -> Members | forms.Pairs:
     if kind == _JSON:
         members, repaired = jsontext.read_object(body)
         if repaired:
             notes.append(warnings.json_repaired())
-        return {name: [value] for name, value in members.items()}
+        return members
     if kind == _MULTIPART:
-        return _single(forms.read_multipart(body, content_type), notes)
+        return forms.read_multipart(body, content_type)
     try:
         text = body.decode().strip("\r\n")
     except UnicodeDecodeError:
         raise errors.malformed_body("The form is not UTF-8") from None
     if _DOUBLE.search(text):
         notes.append(warnings.double_encoded("form"))
-    return _single(forms.read_urlencoded(text, "form"), notes)
+    return forms.read_urlencoded(text, "form")
 
 
-def _single(pairs: forms.Pairs, notes: list[str]) -> dict[str, list[Value]]:
+def _gather(source: Members | forms.Pairs, notes: list[str]) -> dict[str, list[Value]]:
     """Gather the values of each name, in order of first appearance; `amp;` of a URL copied from HTML is cut."""
+    if isinstance(source, dict):
+        return {name: [value] for name, value in source.items()}
     values: dict[str, list[Value]] = {}
-    for name, value in pairs:
+    for name, value in source:
         if name.startswith("amp;") and len(name) > len("amp;"):
             name = name[len("amp;") :]  # noqa: PLW2901
             if (note := warnings.html_entity("jwt" if name.lower() == "jwt" else name)) not in notes:
@@ -147,11 +174,9 @@ def _single(pairs: forms.Pairs, notes: list[str]) -> dict[str, list[Value]]:
     return values
 
 
-def _datum(values: list[Value]) -> msgspec.Raw:
-    if len(values) == 1:
-        value = values[0]
-        return value if isinstance(value, msgspec.Raw) else msgspec.Raw(_ENCODE(value))
-    return msgspec.Raw(_ENCODE(values))
+def _spell(data: Mapping[str, Value | list[Value]]) -> Members:
+    """Spell text as JSON, all of it at once; what is JSON stays as it is."""
+    return _MEMBERS.decode(_ENCODER.encode(data))
 
 
 def _resolve(name: str, given: dict[str, list[Value]], notes: list[str]) -> str | None:
@@ -180,7 +205,7 @@ def _text(name: str, value: Value) -> str:
     spelled = bytes(value)
     match spelled[:1]:
         case b'"':
-            return msgspec.json.decode(spelled, type=str)
+            return _STRING.decode(spelled)
         case b"n":
             return ""
         case b"{" | b"[":

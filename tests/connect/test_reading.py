@@ -1,13 +1,14 @@
 """Reading: what a request says, merged from query and body by the contract's rules for names and values."""
 
 import json
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.connect import reading
+from bridge.connect import forms, jsontext, reading
 from bridge.words.errors import Fault
 
 JSON = "application/json"
@@ -281,3 +282,30 @@ def test_any_request_is_read_or_refused_in_words(query: list[tuple[str, str]], b
         assert "jwt" not in found.reserved
         data(found)
     assert code in {"ambiguous_parameter", "invalid_parameter"}
+
+
+@given(
+    st.lists(st.tuples(NAMES, TEXTS), max_size=4, unique_by=lambda pair: pair[0]),
+    st.dictionaries(NAMES, TEXTS | st.none() | st.integers() | st.lists(TEXTS, max_size=2), max_size=4),
+    st.sampled_from([JSON, FORM]),
+)
+def test_a_request_with_nothing_to_merge_is_read_as_if_there_were(
+    query: list[tuple[str, str]], body: dict[str, object], kind: str
+) -> None:
+    asked = urlencode(query)
+    content = json.dumps(body) if kind == JSON else urlencode({name: str(value) for name, value in body.items()})
+    sent = jsontext.read_object(content.encode())[0] if kind == JSON else forms.read_urlencoded(content, "form")
+    assert spelled(lambda: read(asked, content, kind)) == spelled(
+        lambda: reading._merge(forms.read_urlencoded(asked, "query"), sent, [])
+    )
+
+
+def spelled(read_: Callable[[], reading.Reading]) -> tuple[object, ...]:
+    """Give all that was read, in its order, or the refusal."""
+    try:
+        found = read_()
+    except Fault as fault:
+        return (str(fault),)
+    data = [(name, bytes(value)) for name, value in found.data.items()]
+    notes = [note for note in found.warnings if not note.startswith("double_encoded")]
+    return list(found.reserved.items()), found.key, list(found.controls.items()), data, notes
