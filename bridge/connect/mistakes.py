@@ -9,6 +9,7 @@ from bridge.words import warnings
 
 # Template variables of telephony platforms; a single pair of braces counts only where it is the whole value.
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}|\$\([^()]+\)|%%[^%\s]+%%|\{\{[^{}]+\}\}|\A\s*\{[^{}\s\":,][^{}\":,]*\}\s*\Z")
+_NO_OBJECT = re.compile(rb'\{[^"}]')
 _PLUS_LOST = re.compile(r"\A [0-9][0-9 ().-]{5,22}\Z")
 
 
@@ -17,6 +18,8 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
     found = []
     for name, value in reserved.items():
         found += _judge(name, value)
+    if not _suspicious(b"\n".join(data.values())):
+        return found
     for name, raw in data.items():
         spelled = bytes(raw)
         if _suspicious(spelled):
@@ -28,8 +31,10 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
 
 
 def _suspicious(spelled: bytes) -> bool:
-    """Say whether a value may be a mistake: each has one of these, which are found faster than by an expression."""
-    return b"{" in spelled or b"%" in spelled or b"$" in spelled or spelled.startswith(b'" ')
+    """Say whether a value, or one of several lines, may be a mistake: each has what is found faster than a pattern."""
+    if b"{" in spelled and (b"\\" in spelled or _NO_OBJECT.search(spelled)):
+        return True
+    return b"%" in spelled or b"$" in spelled or b'" ' in spelled
 
 
 def _judge(name: str, value: str) -> list[str]:

@@ -95,3 +95,10 @@ def test_a_long_hostile_value_does_not_stall() -> None:
     ):
         codes(value)
         notes({"agentid": value}, {})
+
+
+@given(st.dictionaries(st.text(max_size=3), st.text('{}$%() 1a"\\\n', max_size=12), max_size=4))
+def test_values_are_judged_each_by_itself(values: dict[str, str]) -> None:
+    data = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in values.items()}
+    assert notes({}, data) == [note for name, raw in data.items() for note in notes({}, {name: raw})]
+    assert notes({}, data) == notes(values, {})

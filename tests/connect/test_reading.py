@@ -309,3 +309,21 @@ def spelled(read_: Callable[[], reading.Reading]) -> tuple[object, ...]:
     data = [(name, bytes(value)) for name, value in found.data.items()]
     notes = [note for note in found.warnings if not note.startswith("double_encoded")]
     return list(found.reserved.items()), found.key, list(found.controls.items()), data, notes
+
+
+HIDDEN = st.sampled_from([KEY, f"Bearer {KEY}", "".join(f"\\u{ord(character):04x}" for character in KEY), "a", "\\n"])
+
+
+@given(
+    st.lists(
+        st.tuples(HIDDEN | st.sampled_from(["b", "c", "d"]), HIDDEN),
+        max_size=4,
+        unique_by=lambda member: json.loads(f'"{member[0]}"'),
+    )
+)
+def test_data_is_dropped_if_and_only_if_it_contains_the_key(members: list[tuple[str, str]]) -> None:
+    found = read("", "{" + ",".join(f'"{name}":"{value}"' for name, value in members) + "}")
+    clean = {name: value for name, value in data(found).items() if KEY not in name and KEY not in str(value)}
+    reading.withhold(KEY, found)
+    assert data(found) == clean
+    assert len(found.warnings) == len(members) - len(clean)
