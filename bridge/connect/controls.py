@@ -10,12 +10,15 @@ LONGEST_WAIT = 8.0
 LONGEST_KEY = 256
 
 _UNTIL: dict[str, Literal["shown", "delivered"]] = {"shown": "shown", "delivered": "delivered"}
+_USUAL = Controls()
 _NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6})?")
 _PREFERENCE = re.compile(r"(?:\A|[,;])\s*wait\s*=\s*\"?([0-9]{1,64})\"?\s*(?=[,;]|\Z)", re.IGNORECASE)
 
 
 def read(given: dict[str, str], preferred_wait: float | None = None, key: str | None = None) -> Controls:
     """Check the controls; a `pop_wait` wins over the Prefer header, two different keys are refused."""
+    if not given and not preferred_wait and key is None:
+        return _USUAL
     wait = preferred_wait or 0.0
     if "pop_wait" in given:
         wait = _number("pop_wait", given["pop_wait"], 0, LONGEST_WAIT)

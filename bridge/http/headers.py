@@ -35,17 +35,16 @@ def by_proxy(request: web.BaseRequest) -> bool:
 
 def traceparent(request: web.BaseRequest) -> str | None:
     """Pass on a W3C trace context that is well-formed; anything else is dropped."""
-    said = request.headers.get("traceparent", "")
-    return said if _TRACEPARENT.fullmatch(said) else None
+    said = request.headers.get("traceparent")
+    return said if said is not None and _TRACEPARENT.fullmatch(said) else None
 
 
 def idempotency_key(request: web.BaseRequest) -> str | None:
     """Give the idempotency key; two different ones are refused."""
-    keys = {
-        value
-        for name in ("Idempotency-Key", "I-Twilio-Idempotency-Token")
-        for value in request.headers.getall(name, [])
-    }
+    said = request.headers
+    if "Idempotency-Key" not in said and "I-Twilio-Idempotency-Token" not in said:
+        return None
+    keys = {*said.getall("Idempotency-Key", ()), *said.getall("I-Twilio-Idempotency-Token", ())}
     if len(keys) > 1:
         raise errors.invalid_parameter("Idempotency-Key", "came with two different values")
     return keys.pop() if keys else None
