@@ -9,7 +9,8 @@ from bridge.words import warnings
 
 # Template variables of telephony platforms; a single pair of braces counts only where it is the whole value.
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}|\$\([^()]+\)|%%[^%\s]+%%|\{\{[^{}]+\}\}|\A\s*\{[^{}\s\":,][^{}\":,]*\}\s*\Z")
-_NO_OBJECT = re.compile(rb'\{[^"}]')
+# What follows an object's brace in JSON without white space is a name, or its end.
+_NO_OBJECT = re.compile(r'\{[^"}]')
 _PLUS_LOST = re.compile(r"\A [0-9][0-9 ().-]{5,22}\Z")
 
 
@@ -18,23 +19,23 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
     found = []
     for name, value in reserved.items():
         found += _judge(name, value)
-    if not _suspicious(b"\n".join(data.values())):
+    if not _suspicious(b"\n".join((b"", *data.values())).decode()):
         return found
     for name, raw in data.items():
-        spelled = bytes(raw)
-        if _suspicious(spelled):
-            if spelled[:1] == b'"':
+        spelled = bytes(raw).decode()
+        if _suspicious("\n" + spelled):
+            if spelled[:1] == '"':
                 found += _judge(name, msgspec.json.decode(spelled, type=str))
-            elif _PLACEHOLDER.search(spelled.decode()):
+            elif _PLACEHOLDER.search(spelled):
                 found.append(warnings.placeholder(name))
     return found
 
 
-def _suspicious(spelled: bytes) -> bool:
-    """Say whether a value, or one of several lines, may be a mistake: each has what is found faster than a pattern."""
-    if b"{" in spelled and (b"\\" in spelled or _NO_OBJECT.search(spelled)):
+def _suspicious(lines: str) -> bool:
+    """Say whether a value may be a mistake, each on a line of its own: it has what is found faster than a pattern."""
+    if "{" in lines and ("\\" in lines or _NO_OBJECT.search(lines)):
         return True
-    return b"%" in spelled or b"$" in spelled or b'" ' in spelled
+    return "%" in lines or "$" in lines or '\n" ' in lines
 
 
 def _judge(name: str, value: str) -> list[str]:

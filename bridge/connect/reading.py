@@ -106,10 +106,10 @@ def withhold(key: str, reading: Reading) -> None:
     # A note may quote the beginning of a name.
     if reading.warnings:
         reading.warnings = [note for note in reading.warnings if key[:_TELLING] not in note]
-    spelled = key.encode()
-    values = b"\n".join(reading.data.values())
-    if spelled not in values and b"\\" not in values and key not in "\n".join(reading.data):
+    values = b"\n".join(reading.data.values()).decode()
+    if "\\" not in values and key not in values and key not in "\n".join(reading.data):
         return
+    spelled = key.encode()
     for name in [name for name, value in reading.data.items() if key in name or _contains(bytes(value), spelled)]:
         del reading.data[name]
         reading.warnings.append(warnings.key_in_data("a name" if key in name else name))
