@@ -1,6 +1,7 @@
 """Admission: what a request says, held against the customer's catalogue, becomes a trigger."""
 
 import re
+from functools import lru_cache
 
 from bridge.connect import mistakes
 from bridge.connect.nearest import difference, nearest
@@ -38,7 +39,7 @@ def admit(
     agentid, event = given["agentid"], given["event"]
     crmid = _crmid(given.get("crmid"), catalogue)
     if crmid is None and channel is Channel.CRM and len(catalogue.crm) == 1:
-        crmid = host_of(catalogue.crm[0])
+        crmid = _listed_host(catalogue.crm[0])
     ctiid = _ctiid(given.get("ctiid"), catalogue, notes)
     _check_event(event, catalogue, notes)
     if channel is Channel.CRM:
@@ -67,6 +68,10 @@ def host_of(text: str) -> str:
     return found[1] if found else ""
 
 
+# The catalogue's own are few; a caller's are never kept.
+_listed_host = lru_cache(maxsize=1_000)(host_of)
+
+
 def _needs_crmid(channel: Channel, catalogue: Customer) -> bool:
     return channel is Channel.CRM and catalogue.require_crmid and len(catalogue.crm) != 1
 
@@ -75,7 +80,7 @@ def check_id(name: str, value: str) -> None:
     """Raise `invalid_parameter` for an id that is too long or has control characters."""
     if len(value) > LONGEST_ID and name != "crmid":
         raise errors.invalid_parameter(name, f"must have at most {LONGEST_ID} characters")
-    if _CONTROL.search(value):
+    if not value.isprintable() and _CONTROL.search(value):  # a control character is never printable
         raise errors.invalid_parameter(name, "must not contain control characters")
 
 
@@ -87,7 +92,7 @@ def _crmid(given: str | None, catalogue: Customer) -> str | None:
         raise errors.invalid_parameter("crmid", "must be a host name or a URL")
     if not catalogue.crm:
         return host
-    known = {spelled.lower(): spelled for spelled in map(host_of, catalogue.crm)}
+    known = {spelled.lower(): spelled for spelled in map(_listed_host, catalogue.crm)}
     if host not in known:
         raise errors.unknown_crmid(host, nearest(host, known.values()))
     return known[host]
