@@ -85,7 +85,8 @@ def _spell(handled: Handled, trigger: Trigger) -> Answer:
 
 
 def _is_prefetch(request: web.BaseRequest) -> bool:
+    if request.method != "GET":
+        return False
     said = request.headers
-    return request.method == "GET" and any(
-        "prefetch" in said.get(name, "").lower() for name in ("Sec-Purpose", "Purpose", "X-Moz")
-    )
+    purposes = said.get("Sec-Purpose", ""), said.get("Purpose", ""), said.get("X-Moz", "")
+    return "prefetch" in " ".join(purposes).lower()
