@@ -11,7 +11,6 @@ FIELDS = 512
 Pairs = list[tuple[str, str]]
 
 _SEPARATOR = re.compile(r"%(?:26|3[Dd])")
-_ESCAPE = re.compile(r"[%+]")
 _DISPOSITION = re.compile(rb"\Acontent-disposition\s*:\s*(.*)\Z", re.IGNORECASE | re.DOTALL)
 
 
@@ -67,7 +66,7 @@ def _part(part: bytes) -> tuple[str, str]:
 
 
 def _decode(text: str, where: str) -> str:
-    if _ESCAPE.search(text) is None and text.isascii():
+    if "%" not in text and "+" not in text and text.isascii():
         return text
     return _text(unquote_to_bytes(text.replace("+", " ").encode(errors="surrogateescape")), where)
 

@@ -49,7 +49,7 @@ def read(query: str, content_type: str, body: bytes) -> Reading:
     """Read a request from its raw query string, its Content-Type ("" for none) and its body."""
     kind = _media_type(content_type, body) if body.strip() else None
     asked = forms.read_urlencoded(query, "query")
-    notes = [warnings.double_encoded("query")] if _DOUBLE.search(query) else []
+    notes = [warnings.double_encoded("query")] if query and _DOUBLE.search(query) else []
     sent = {} if kind is None else _read_body(kind, content_type, body, notes)
     data: dict[str, Value] = dict(asked)
     data.update(sent)
@@ -206,16 +206,16 @@ def _text(name: str, value: Value) -> str:
     """Coerce a JSON number or boolean to text as spelled; null is as good as empty."""
     if isinstance(value, str):
         return value
-    spelled = bytes(value)
-    match spelled[:1]:
-        case b'"':
+    spelled = bytes(value).decode()
+    match spelled[0]:
+        case '"':
             return _STRING.decode(spelled)
-        case b"n":
+        case "n":
             return ""
-        case b"{" | b"[":
+        case "{" | "[":
             raise errors.invalid_parameter(name, "must be text, not an object or a list")
         case _:
-            return spelled.decode()
+            return spelled
 
 
 def _control(name: str, values: list[Value], controls: dict[str, str], notes: list[str]) -> None:
