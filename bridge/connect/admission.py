@@ -26,7 +26,8 @@ def admit(
 ) -> Trigger:
     """Check parameters, then the catalogue; raise the contract's refusal or return the trigger with its warnings."""
     given = reading.reserved
-    required = ("agentid", "event", "crmid") if _needs_crmid(channel, catalogue) else ("agentid", "event")
+    to_crm = channel is Channel.CRM
+    required = ("agentid", "event", "crmid") if to_crm and _needs_crmid(catalogue) else ("agentid", "event")
     for name in required:
         if name not in given:
             raise errors.missing_parameter(name)
@@ -38,11 +39,11 @@ def admit(
     notes = reading.warnings + mistakes.notes(given, reading.data)
     agentid, event = given["agentid"], given["event"]
     crmid = _crmid(given.get("crmid"), catalogue)
-    if crmid is None and channel is Channel.CRM and len(catalogue.crm) == 1:
+    if crmid is None and to_crm and len(catalogue.crm) == 1:
         crmid = _listed_host(catalogue.crm[0])
     ctiid = _ctiid(given.get("ctiid"), catalogue, notes)
     _check_event(event, catalogue, notes)
-    if channel is Channel.CRM:
+    if to_crm:
         topic, ttl = topics.crm(customer, agentid, crmid), catalogue.ttl.crm
     else:
         topic, ttl = topics.cti(customer, agentid, ctiid), catalogue.ttl.cti
@@ -72,8 +73,8 @@ def host_of(text: str) -> str:
 _listed_host = lru_cache(maxsize=1_000)(host_of)
 
 
-def _needs_crmid(channel: Channel, catalogue: Customer) -> bool:
-    return channel is Channel.CRM and catalogue.require_crmid and len(catalogue.crm) != 1
+def _needs_crmid(catalogue: Customer) -> bool:
+    return catalogue.require_crmid and len(catalogue.crm) != 1
 
 
 def check_id(name: str, value: str) -> None:
