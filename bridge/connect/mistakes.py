@@ -9,8 +9,9 @@ from bridge.words import warnings
 
 # Template variables of telephony platforms; a single pair of braces counts only where it is the whole value.
 _PLACEHOLDER = re.compile(r"\$\{[^{}]+\}|\$\([^()]+\)|%%[^%\s]+%%|\{\{[^{}]+\}\}|\A\s*\{[^{}\s\":,][^{}\":,]*\}\s*\Z")
-# What follows an object's brace in JSON without white space is a name, or its end.
+# An object's own brace is followed by a name, or its end.
 _NO_OBJECT = re.compile(r'\{[^"}]')
+_ESCAPED = re.compile(r"\\u00[27]")  # an escaped brace, dollar or percent sign, or a neighbour of theirs
 _PLUS_LOST = re.compile(r"\A [0-9][0-9 ().-]{5,22}\Z")
 
 
@@ -33,7 +34,7 @@ def notes(reserved: Mapping[str, str], data: Mapping[str, msgspec.Raw]) -> list[
 
 def _suspicious(lines: str) -> bool:
     """Say whether a value may be a mistake, each on a line of its own: it has what is found faster than a pattern."""
-    if "{" in lines and ("\\" in lines or _NO_OBJECT.search(lines)):
+    if "{" in lines and (_NO_OBJECT.search(lines) or ("\\" in lines and _ESCAPED.search(lines))):
         return True
     return "%" in lines or "$" in lines or '\n" ' in lines
 

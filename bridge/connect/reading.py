@@ -26,6 +26,9 @@ _LATIN = frozenset({"iso-8859-1", "latin1", "latin-1", "windows-1252", "cp1252"}
 _TELLING = 24  # characters: more of a key than this is its caller's own
 _ENCODER = msgspec.json.Encoder()
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_AS_TEXT = json.JSONDecoder(parse_int=str, parse_float=str)
+_AS_IT_IS = json.JSONEncoder(ensure_ascii=False)
+_ASCII_ESCAPED = re.compile(r"\\(?:[^u]|u00[0-7])")  # a key that counts is ASCII
 _STRING = msgspec.json.Decoder(str)
 
 Value = str | msgspec.Raw
@@ -107,7 +110,8 @@ def withhold(key: str, reading: Reading) -> None:
     if reading.warnings:
         reading.warnings = [note for note in reading.warnings if key[:_TELLING] not in note]
     values = b"\n".join(reading.data.values()).decode()
-    if "\\" not in values and key not in values and key not in "\n".join(reading.data):
+    hiding = "\\" in values and _ASCII_ESCAPED.search(values)
+    if not hiding and key not in values and key not in "\n".join(reading.data):
         return
     spelled = key.encode()
     for name in [name for name, value in reading.data.items() if key in name or _contains(bytes(value), spelled)]:
@@ -118,8 +122,7 @@ def withhold(key: str, reading: Reading) -> None:
 def _contains(value: bytes, key: bytes) -> bool:
     if b"\\" in value:
         # An escape may stand for any character.
-        plain = json.loads(value, parse_int=str, parse_float=str)
-        value = json.dumps(plain, ensure_ascii=False).encode()
+        value = _AS_IT_IS.encode(_AS_TEXT.decode(value.decode())).encode()
     return key in value
 
 

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.connect.mistakes import notes
@@ -102,3 +102,14 @@ def test_values_are_judged_each_by_itself(values: dict[str, str]) -> None:
     data = {name: msgspec.Raw(json.dumps(value).encode()) for name, value in values.items()}
     assert notes({}, data) == [note for name, raw in data.items() for note in notes({}, {name: raw})]
     assert notes({}, data) == notes(values, {})
+
+
+PIECES = [*"{}$%() a", "\\u007b", "\\u007D", "\\u0024", "\\u0025", "\\u0022", "\\u00e9", '\\"']
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=9).map("".join))
+@example("\\u007b\\u007ba}} {}")
+def test_a_value_with_one_sign_as_it_is_is_judged_by_what_its_escapes_stand_for(spelled: str) -> None:
+    judged = set("{%$") & set(spelled) or spelled.startswith(" ")
+    expected = notes({"x": json.loads(f'"{spelled}"')}, {}) if judged else []
+    assert notes({}, {"x": msgspec.Raw(f'"{spelled}"'.encode())}) == expected

@@ -311,7 +311,10 @@ def spelled(read_: Callable[[], reading.Reading]) -> tuple[object, ...]:
     return list(found.reserved.items()), found.key, list(found.controls.items()), data, notes
 
 
-HIDDEN = st.sampled_from([KEY, f"Bearer {KEY}", "".join(f"\\u{ord(character):04x}" for character in KEY), "a", "\\n"])
+ESCAPED = "".join(f"\\u{ord(character):04x}" for character in KEY)
+HIDDEN = st.sampled_from(
+    [KEY, f"Bearer {KEY}", ESCAPED, f"{KEY[:-1]}\\u0065", f"\\u00e9 {KEY}", "\\u00e9", "\\\\u0065", "a", "\\n"]
+)
 
 
 @given(
