@@ -3,7 +3,8 @@
     python -m tests.benchmarks.cloudsync [--times 25] [--groups 50]
 
 A simulated day (`--times` as large as the simulator's usual) is posted in requests of 5,000 events, adapted and
-committed; then folded and computed; then `GET /api/stt` of that day is answered for every group, as the door does it.
+committed; then folded and computed, with the CPU of each stage; then `GET /api/stt` of that day is answered for every
+group, as the door does it.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from bridge.cloudsync.flow.cloudsync import Cloudsync
 from bridge.cloudsync.simulator.centre import Centre, Size
 from bridge.words.settings import Cloudsync as Settings
 from bridge.words.settings import Customer
+from tests.benchmarks.events import Stages, table
 
 DAY = dt.date(2026, 11, 10)
 START = 1_794_268_800_000
@@ -50,18 +52,22 @@ async def measure(times: float, groups: int) -> None:
     settings = Settings(feeds=["stt", "cim"], entities=entities, zone="America/New_York")  # type: ignore[arg-type]
     customers = {"acme": Customer(cloudsync=settings)}
     with tempfile.TemporaryDirectory() as folder:
+        stages = Stages()
         async with Cloudsync.open(Path(folder), lambda: customers, time.time) as cloudsync:
             cloudsync.set_mapping(lambda _: mapping)
-            begun = time.perf_counter()
-            for start in range(0, len(events), REQUEST):
-                await cloudsync.accept("acme", events[start : start + REQUEST])
-            took = time.perf_counter() - begun
-            say(f"accepted   {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s")
-            begun = time.perf_counter()
-            await cloudsync.settle()
-            took = time.perf_counter() - begun
+            with stages.watching():
+                begun = time.perf_counter()
+                for start in range(0, len(events), REQUEST):
+                    await cloudsync.accept("acme", events[start : start + REQUEST])
+                took, taking = time.perf_counter() - begun, stages.take()
+                say(f"accepted   {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s")
+                begun = time.perf_counter()
+                await cloudsync.settle()
+                took, processing = time.perf_counter() - begun, stages.take()
             rows = cloudsync.counted["rows"]
             say(f"processed  {len(events):>9,} events in {took:6.1f} s: {len(events) / took:>9,.0f}/s, {rows:,} rows")
+            for line in (*table("taking", len(events), taking), *table("processing", len(events), processing)):
+                say(line)
             question = SttQuestion(start=START, until=START + 86_400_000)
             await _ask(cloudsync, "stt, each group", question)
             await _ask(cloudsync, "stt, all groups", SttQuestion(start=START, until=START + 86_400_000, group="*"))

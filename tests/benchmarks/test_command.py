@@ -33,10 +33,17 @@ def test_the_benchmark_tells_what_each_stage_costs_and_whether_more_customers_ma
     assert "10: x" in curves.partition("customers in broker.yaml")[2].partition("\n")[0], printed
 
 
-def measured(*words: str) -> str:
+def test_the_benchmark_tells_what_each_stage_of_an_event_costs() -> None:
+    printed = measured("--times", "0.1", "--groups", "2", command="tests.benchmarks.cloudsync")
+    taking, _, processing = printed.partition("taking: ")[2].partition("processing: ")
+    assert "decoding" in taking, printed
+    assert "fold" in processing, printed
+
+
+def measured(*words: str, command: str = "tests.benchmarks") -> str:
     """Run the command; give what it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks", *words],
+        [sys.executable, "-m", command, *words],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
