@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.broker.core import subscriptions
 from bridge.broker.core.retained import Retained
 from bridge.broker.core.subscriptions import Subscriptions
 
@@ -54,6 +55,33 @@ def test_matching_is_what_the_standard_says(deeds: list[tuple[bool, str, str, in
     assert dict(table.matching(topic)) == expected
     assert table.count == len(naive)
     assert {(one, who): qos for one, some in table.filters() for who, qos in some.items()} == naive
+
+
+@given(deeds, topics)
+def test_what_was_found_before_a_change_is_not_found_after_it(
+    deeds: list[tuple[bool, str, str, int]], topic: str
+) -> None:
+    asked: Subscriptions[str] = Subscriptions()
+    for done, (adds, topic_filter, who, qos) in enumerate(deeds, 1):
+        if adds:
+            asked.add(topic_filter, who, qos)
+        else:
+            asked.remove(topic_filter, who)
+        fresh: Subscriptions[str] = Subscriptions()
+        for added, one_filter, client, granted in deeds[:done]:
+            if added:
+                fresh.add(one_filter, client, granted)
+            else:
+                fresh.remove(one_filter, client)
+        assert dict(asked.matching(topic)) == dict(fresh.matching(topic))
+
+
+def test_no_more_topics_are_remembered_than_the_bound() -> None:
+    table: Subscriptions[str] = Subscriptions()
+    table.add("+/a", "me", 1)
+    for number in range(2 * subscriptions.REMEMBERED + 1):
+        assert table.matching(f"{number}/a") == {"me": 1}
+        assert len(table._found) <= subscriptions.REMEMBERED
 
 
 @given(deeds)
