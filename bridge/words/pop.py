@@ -1,8 +1,8 @@
 """Pop: the JSON document that reaches an agent's desktops."""
 
-import base64
 import os
 import string
+from binascii import b2a_base64
 from collections.abc import Iterator
 
 import msgspec
@@ -61,4 +61,4 @@ def new_id(now: float) -> str:
     Later ids sort after earlier ones, so that a store appends them.
     """
     raw = int(now * 1000).to_bytes(6) + next(_random)
-    return base64.b64encode(raw)[:22].translate(_SORTED).decode()
+    return b2a_base64(raw).translate(_SORTED)[:22].decode()

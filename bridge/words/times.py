@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+_MILLISECONDS = tuple(f".{milliseconds:03d}Z" for milliseconds in range(1000))
+
 
 def stamp(seconds: float) -> str:
     """Spell seconds since the epoch as `2026-01-31T12:00:00.000Z`; milliseconds are cut, never rounded up."""
     whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{_to_the_second(whole)}.{milliseconds:03d}Z"
+    return _to_the_second(whole) + _MILLISECONDS[milliseconds]
 
 
 @lru_cache(maxsize=4096)

@@ -20,7 +20,7 @@ class Action(StrEnum):
 
 def level(text: str) -> str:
     """Encode one topic level: `/ + # %` and a leading `$` become %XX, upper-case hex."""
-    if _UNSAFE.search(text) is None:
+    if text.isalnum() or _UNSAFE.search(text) is None:
         return text
     return _UNSAFE.sub(lambda found: f"%{ord(found[0]):02X}", text)
 
