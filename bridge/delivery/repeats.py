@@ -16,6 +16,7 @@ from bridge.words.trigger import Trigger
 _GUARDED = 200_000  # triggers that the guard remembers; the oldest give way
 
 _ENCODE = msgspec.json.Encoder().encode
+_DIGEST = blake2b(digest_size=16)  # a copy costs less than another one
 
 log = logging.getLogger("popbridge.repeats")
 
@@ -33,7 +34,9 @@ def fingerprint(trigger: Trigger) -> bytes:
         trigger.reference,
         trigger.data,
     )
-    return blake2b(_ENCODE(said), digest_size=16).digest()
+    digest = _DIGEST.copy()
+    digest.update(_ENCODE(said))
+    return digest.digest()
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -112,31 +115,36 @@ class Keys:
             raise errors.overloaded("What the idempotency key was used for cannot be read for now") from None
 
 
+class _First(msgspec.Struct, gc=False):
+    """The first of identical triggers: when it came, and its popid; None while it is at work."""
+
+    at: float
+    popid: str | None = None
+
+
 class Guard:
     """The duplicate guard: the first of identical triggers within a window is popped, the others name it."""
 
     def __init__(self) -> None:
-        # When the first came, and its popid; None while it is at work.
-        self._seen: OrderedDict[bytes, tuple[float, str | None]] = OrderedDict()
+        self._seen: OrderedDict[bytes, _First] = OrderedDict()
         self._twins: dict[bytes, asyncio.Future[None]] = {}
 
     def restore(self, identity: bytes, popid: str, at: float) -> None:
         """Take over what the ledger knows, oldest first."""
-        self._seen[identity] = (at, popid)
+        self._seen[identity] = _First(at, popid)
 
     async def first(self, identity: bytes, window: float, now: float) -> str | None:
         """Give the popid of the first; None: this one is the first, and must be `settled`."""
         while (known := self._seen.get(identity)) is not None:
-            at, popid = known
-            if not at <= now < at + window:
+            if not known.at <= now < known.at + window:
+                self._seen.move_to_end(identity)
                 break
-            if popid is not None:
-                return popid
+            if known.popid is not None:
+                return known.popid
             if identity not in self._twins:
                 self._twins[identity] = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._twins[identity])
-        self._seen[identity] = (now, None)
-        self._seen.move_to_end(identity)
+        self._seen[identity] = _First(now)
         if len(self._seen) > _GUARDED:
             self._seen.popitem(last=False)
         return None
@@ -148,7 +156,7 @@ class Guard:
             if popid is None:
                 del self._seen[identity]
             else:
-                self._seen[identity] = (known[0], popid)
-        twins = self._twins.pop(identity, None)
+                known.popid = popid
+        twins = self._twins.pop(identity, None) if self._twins else None
         if twins is not None:
             twins.set_result(None)

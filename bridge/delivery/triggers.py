@@ -49,7 +49,8 @@ class Triggers:
 
         `window` is the duplicate guard's, in seconds; it looks only at triggers without an idempotency key.
         """
-        wait = self._rates.wait(credential, per_second, self._now())
+        now = self._now()
+        wait = self._rates.wait(credential, per_second, now)
         if wait:
             raise errors.rate_limited(f"This key may trigger {per_second:g} times a second", wait)
         if trigger.controls.dryrun:
@@ -65,7 +66,7 @@ class Triggers:
             )
         if window <= 0 or trigger.channel is Channel.CLOUD:
             return await self._pop(trigger, credential, spell, None, None), False
-        first = await self._guard.first(identity, window, self._now())
+        first = await self._guard.first(identity, window, now)
         if first is not None:
             twin = self._delivery.duplicate(trigger, first)
             return spell(Handled(twin, DUPLICATE, 0 if trigger.controls.wait else None)), False
