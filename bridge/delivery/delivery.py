@@ -5,19 +5,19 @@ import logging
 from collections.abc import Callable, Collection
 from typing import Literal
 
-from bridge.broker.port import Audience, Broker, Message, Ticket
+from bridge.broker.port import Audience, Broker, Message, Receipt, Ticket
 from bridge.delivery import desks, lifecycle
 from bridge.delivery.claiming import Claiming
 from bridge.delivery.claims import Claims, Taken
 from bridge.delivery.desks import Desks, Moved, Told
 from bridge.delivery.funnel import Funnel
-from bridge.delivery.lifecycle import FINAL, OPEN, Status, may_follow
+from bridge.delivery.lifecycle import ACCEPTED, DELIVERED, FINAL, HELD, OPEN, REFUSED, Status, may_follow
 from bridge.delivery.live import LivePop, LivePops
-from bridge.delivery.outcome import Outcome, document, short, so_far
+from bridge.delivery.outcome import Outcome, document, entry, first_steps, short, so_far
 from bridge.ledger.ledger import Ledger
 from bridge.records.records import Agent, Opened, Records, State
 from bridge.words import errors, pop
-from bridge.words.ledger import Entry, Remembered, Step, Unavailable
+from bridge.words.ledger import Remembered, Unavailable
 from bridge.words.principal import Principal, Role
 from bridge.words.settings import Delivery as Bounds
 from bridge.words.trigger import Channel, Trigger
@@ -85,8 +85,19 @@ class Delivery:
         message = Message(trigger.topic, payload)
         live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
         decided = self._claiming.decide(live, trigger.refusal, receivers) if judged else None
-        await self._record(live, trigger, credential, identity, payload, decided, remember)
         if decided is not None:
+            live.status = decided
+        answer = remember(so_far(live, 0)) if remember else None
+        try:
+            # Committed before anybody hears of it.
+            await self._ledger.accept(
+                entry(live, trigger, credential, identity), first_steps(live), answer, final=decided is not None
+            )
+        except Unavailable as unavailable:
+            raise self._unrecorded(live, unavailable) from None
+        self._count(live, None, ACCEPTED, now)
+        if decided is not None:
+            self._count(live, ACCEPTED, decided, now, live.refusal)
             self._tell_failure(live)
             return so_far(live, receivers), None
         self.live.add(live, self.now())
@@ -96,7 +107,9 @@ class Delivery:
             if late is not None:
                 self._end(live, late)
                 return so_far(live, receivers), None
-        return so_far(live, await self._publish(live, Audience.EVERYBODY)), live
+        receipt = await self._broker().publish(message, Audience.EVERYBODY, live)
+        self._published(live, receipt)
+        return so_far(live, receipt.desktops), live
 
     def duplicate(self, trigger: Trigger, first: str) -> Outcome:
         """Say of a trigger whose twin was popped a moment ago what became of that one."""
@@ -130,19 +143,19 @@ class Delivery:
 
     async def take_up(self) -> None:
         """Hold again what was open when the process ended; each agent's records wait for it as for one who left."""
-        for record in sorted(await self._ledger.records(), key=lambda kept: kept.at):
+        for record in sorted(await self._ledger.records(), key=lambda one: one.at):
             self._records.restore((record.customer, record.agent), record.reference, State(record.state))
             self._desks.left((record.customer, record.agent))
-        for entry, status in await self._ledger.take_up(self.now()):
+        for kept, status in await self._ledger.take_up(self.now()):
             live = LivePop(
                 self,
-                entry.popid,
-                (entry.customer, entry.agent),
-                Message(entry.topic, entry.payload),
-                entry.sent,
-                entry.expires,
-                _record_of(entry.channel, entry.reference, entry.popid),
-                entry.campaign,
+                kept.popid,
+                (kept.customer, kept.agent),
+                Message(kept.topic, kept.payload),
+                kept.sent,
+                kept.expires,
+                _record_of(kept.channel, kept.reference, kept.popid),
+                kept.campaign,
             )
             live.status = Status(status)
             # A pop leaves before `sent` is written down: even one that was held may have reached a desktop.
@@ -164,7 +177,7 @@ class Delivery:
     def move(self, live: LivePop, status: Status, detail: str = "") -> None:
         """Take one step of a pop's life; a step that the lifecycle does not know changes nothing."""
         before = live.status
-        if status is before or not may_follow(before, status):
+        if not may_follow(before, status):
             return
         live.status = status
         now = self.now()
@@ -188,19 +201,20 @@ class Delivery:
             return False
         status = live.copies.after(live.status)
         live.was_sent = live.was_sent or live.copies.written or live.copies.unproven
-        if status is Status.HELD and not live.copies.awaiting:
+        idle = not live.copies.awaiting
+        if status is HELD and idle:
             live.copies.written = False
             self._claiming.give_back(live)
             self.live.hold(live)
-        if live.copies.unproven and not live.copies.awaiting:
+        if live.copies.unproven and idle:
             # Nothing more will be heard of its copies: it need not reach anybody any more.
             self.live.close(live)
         self.move(live, status)
-        return status is Status.HELD and not live.copies.awaiting
+        return status is HELD and idle
 
     def acknowledged(self, live: LivePop) -> None:
         """See `Flow`."""
-        self.move(live, Status.DELIVERED)
+        self.move(live, DELIVERED)
 
     def listening(self, principal: Principal, filters: Collection[str]) -> None:
         """See `Listener`: what was held for this agent may go out now."""
@@ -276,62 +290,27 @@ class Delivery:
         self._tell_failure(live)
         self._desks.opened(agent, live.popid)
 
-    async def _record(
-        self,
-        live: LivePop,
-        trigger: Trigger,
-        credential: str,
-        identity: bytes | None,
-        payload: bytes,
-        decided: Status | None,
-        remember: Remember | None,
-    ) -> None:
-        """Commit the pop to the ledger before anybody hears of it."""
-        steps = [Step(Status.ACCEPTED, live.accepted)]
-        if decided is not None:
-            live.status = decided
-            steps.append(Step(decided, live.accepted, live.refusal))
-        entry = Entry(
-            popid=live.popid,
-            customer=trigger.customer,
-            agent=trigger.agentid,
-            channel=trigger.channel,
-            event=trigger.event,
-            campaign=trigger.campaign,
-            reference=trigger.reference,
-            topic=trigger.topic,
-            payload=payload,
-            sent=live.accepted,
-            expires=live.expires,
-            key=credential,
-            fingerprint=identity,
-        )
-        try:
-            answer = remember(so_far(live, 0)) if remember else None
-            await self._ledger.accept(entry, steps, answer, final=decided is not None)
-        except Unavailable as unavailable:
-            self._claiming.give_back(live)
-            # The ledger itself says once that it fails; a line for each trigger would flood a disk that may be full.
-            log.debug("the ledger cannot be written: %s", unavailable)
-            raise errors.overloaded("The pop could not be recorded") from None
-        self._count(live, None, Status.ACCEPTED, live.accepted)
-        if decided is not None:
-            self._count(live, Status.ACCEPTED, decided, live.accepted, live.refusal)
+    def _unrecorded(self, live: LivePop, unavailable: Unavailable) -> errors.Fault:
+        self._claiming.give_back(live)
+        # The ledger itself says once that it fails; a line for each trigger would flood a disk that may be full.
+        log.debug("the ledger cannot be written: %s", unavailable)
+        return errors.overloaded("The pop could not be recorded")
 
     def _count(self, live: LivePop, before: Status | None, status: Status, at: float, detail: str = "") -> None:
         """Count a step, in the one place where all pass: for the metrics, and for the funnel."""
         self.counted[status] += 1
-        earlier = (live.refusal or live.suspended or "") if before is Status.REFUSED else ""
+        earlier = (live.refusal or live.suspended or "") if before is REFUSED else ""
         self.funnel.step(live.agent[0], live.accepted, before, status, at, detail, earlier)
 
-    async def _publish(self, live: LivePop, audience: Audience) -> int:
-        receipt = await self._broker().publish(live.message, audience, live)
-        live.copies.awaiting += receipt.awaiting
-        live.copies.written = live.copies.written or receipt.written > 0
-        live.copies.unproven = live.copies.unproven or receipt.awaiting < receipt.desktops
+    def _published(self, live: LivePop, receipt: Receipt) -> None:
+        copies = live.copies
+        copies.awaiting += receipt.awaiting
+        if receipt.written:
+            copies.written = True
+        if receipt.awaiting < receipt.desktops:
+            copies.unproven = True
         # Not roused: who could take it was just asked, and a desktop that is being cut off still seems to be there.
         self._settle(live)
-        return receipt.desktops
 
     def _rouse(self, agent: Agent) -> None:
         self._awake[agent] = None
@@ -366,7 +345,7 @@ class Delivery:
         decided = self._claiming.take(live)
         if decided is None:
             self.live.unhold(live)
-            await self._publish(live, Audience.DESKTOPS)
+            self._published(live, await self._broker().publish(live.message, Audience.DESKTOPS, live))
             return
         self._end(live, decided)
         if decided is Status.REFUSED and live.reference is not None:

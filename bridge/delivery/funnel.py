@@ -12,7 +12,7 @@ from math import log
 
 import msgspec
 
-from bridge.delivery.lifecycle import OPEN, Status
+from bridge.delivery.lifecycle import DELIVERED, OPEN, REFUSED, SENT, SHOWN, UNCHANGED, Status
 from bridge.words import times
 from bridge.words.answers import FunnelBin, FunnelCounts, FunnelOpen, FunnelTold, Latency, Quantiles
 
@@ -37,9 +37,6 @@ _FIRST = 1 - math.log(_LOWEST) * _SCALE
 _LAST = int(math.log(86_400_000) * _SCALE + _FIRST)
 
 _STATUSES: Mapping[str, Status] = {status.value: status for status in Status}
-# An enum's member is found slowly by its name: these are compared with at each step.
-_SENT, _DELIVERED, _SHOWN = Status.SENT, Status.DELIVERED, Status.SHOWN
-_UNCHANGED, _REFUSED = Status.UNCHANGED, Status.REFUSED
 
 
 class Spread(msgspec.Struct):
@@ -97,23 +94,23 @@ class _Counts(msgspec.Struct):
         if before is None:
             return
         standing[before] -= 1
-        if status is _DELIVERED:
+        if status is DELIVERED:
             self.delivered += 1
             self.delivered_ms.add((at - accepted) * 1000)
-        elif status is _SHOWN:
+        elif status is SHOWN:
             self.shown_ms.add((at - accepted) * 1000)
-            if before is not _DELIVERED:
+            if before is not DELIVERED:
                 self._tell_shown(before, earlier)
-        elif status is _REFUSED or status is _UNCHANGED:
-            if before is _SENT:
+        elif status is REFUSED or status is UNCHANGED:
+            if before is SENT:
                 self.delivered += 1  # the desktop said what it did with it before its PUBACK was seen
-            if status is _REFUSED:
+            if status is REFUSED:
                 self._refuse(_reason(detail), 1)
 
     def _tell_shown(self, before: Status, earlier: str) -> None:
         if before in OPEN:
             self.delivered += 1  # the same
-        elif before is _REFUSED:
+        elif before is REFUSED:
             self._refuse(_reason(earlier), -1)
 
     def _refuse(self, reason: str, count: int) -> None:

@@ -19,6 +19,10 @@ class Status(StrEnum):
     RECALLED = "recalled"  # withdrawn before it was shown
 
 
+# Python 3.11 finds an enum's member slowly by its name: what each pop passes is looked up here, once.
+ACCEPTED, HELD, SENT, DELIVERED = Status.ACCEPTED, Status.HELD, Status.SENT, Status.DELIVERED
+SHOWN, UNCHANGED, REFUSED = Status.SHOWN, Status.UNCHANGED, Status.REFUSED
+
 # What may follow what: a later word never gives way to an earlier one, but for `sent` when every connection that
 # had a copy is gone. A desktop may still show what another one refused.
 _AFTER: dict[Status, frozenset[Status]] = {
@@ -48,7 +52,7 @@ def may_follow(status: Status, following: Status) -> bool:
     return following in _AFTER[status]
 
 
-class Copies(msgspec.Struct):
+class Copies(msgspec.Struct, gc=False):
     """The copies of one pop at the desktops: `awaiting` may still be acknowledged, `unproven` went out at QoS 0."""
 
     awaiting: int = 0
@@ -60,8 +64,8 @@ class Copies(msgspec.Struct):
         if status not in OPEN:
             return status
         if self.unproven or (self.written and self.awaiting):
-            return Status.SENT
-        return Status.HELD
+            return SENT
+        return HELD
 
 
 def expires(status: Status, copies: Copies) -> bool:

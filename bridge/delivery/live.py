@@ -6,9 +6,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from bridge.broker.port import Message
 from bridge.delivery.claims import Taken
-from bridge.delivery.lifecycle import FINAL, OPEN, Copies, Status
+from bridge.delivery.lifecycle import ACCEPTED, FINAL, OPEN, Copies, Status
 from bridge.records.records import Agent
 from bridge.words import errors
 from bridge.words.settings import Delivery as Bounds
@@ -27,55 +29,29 @@ class Flow(Protocol):
         """Give the time, in epoch seconds."""
 
 
-class LivePop:
-    """One pop. The broker tells it of its copies; see `bridge.broker.port.Watcher`."""
+class LivePop(msgspec.Struct, eq=False):
+    """One pop. The broker tells it of its copies; see `bridge.broker.port.Watcher`.
 
-    __slots__ = (
-        "_flow",
-        "accepted",
-        "agent",
-        "campaign",
-        "changed",
-        "copies",
-        "expires",
-        "holder",
-        "message",
-        "popid",
-        "reason",
-        "reference",
-        "status",
-        "suspended",
-        "taken",
-        "was_sent",
-    )
+    `accepted` and `expires` are in epoch seconds; `reference` is the record that it opens, `taken` what it has of it;
+    `changed` is set at each step once somebody waits.
+    """
 
-    def __init__(
-        self,
-        flow: Flow,
-        popid: str,
-        agent: Agent,
-        message: Message,
-        sent: float,
-        expires: float,
-        reference: str | None,
-        campaign: str | None,
-    ) -> None:
-        self._flow = flow
-        self.popid = popid
-        self.agent = agent
-        self.message = message
-        self.accepted = sent
-        self.expires = expires
-        self.reference = reference
-        self.campaign = campaign
-        self.status = Status.ACCEPTED
-        self.was_sent = False
-        self.copies = Copies()
-        self.taken: Taken | None = None
-        self.reason: str | None = None
-        self.holder: str | None = None
-        self.suspended: str | None = None
-        self.changed: asyncio.Event | None = None
+    flow: Flow
+    popid: str
+    agent: Agent
+    message: Message
+    accepted: float
+    expires: float
+    reference: str | None
+    campaign: str | None
+    status: Status = ACCEPTED
+    was_sent: bool = False
+    copies: Copies = msgspec.field(default_factory=Copies)
+    taken: Taken | None = None
+    reason: str | None = None
+    holder: str | None = None
+    suspended: str | None = None
+    changed: asyncio.Event | None = None
 
     @property
     def refusal(self) -> str:
@@ -86,21 +62,21 @@ class LivePop:
         """See `Watcher`."""
         self.copies.written = True
         self.copies.unproven = self.copies.unproven or qos == 0
-        self._flow.settle(self)
+        self.flow.settle(self)
 
     def acknowledged(self) -> None:
         """See `Watcher`."""
         self.copies.awaiting -= 1
-        self._flow.acknowledged(self)
+        self.flow.acknowledged(self)
 
     def lost(self) -> None:
         """See `Watcher`."""
         self.copies.awaiting -= 1
-        self._flow.settle(self)
+        self.flow.settle(self)
 
     def stale(self) -> bool:
         """See `Watcher`."""
-        return self.status in FINAL or self._flow.now() >= self.expires
+        return self.status in FINAL or self.flow.now() >= self.expires
 
 
 class LivePops:

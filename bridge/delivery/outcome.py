@@ -1,10 +1,11 @@
-"""Outcome: what a pop says to its desktops, and what its caller is told of it."""
+"""Outcome: what a pop says to its desktops, what is written down of it, and what its caller is told."""
 
 import msgspec
 
-from bridge.delivery.lifecycle import Status
+from bridge.delivery.lifecycle import ACCEPTED, HELD, Status
 from bridge.delivery.live import LivePop
 from bridge.words import pop, times, topics
+from bridge.words.ledger import Entry, Step
 from bridge.words.trigger import Trigger
 
 LONGEST_WORD = 256  # characters of what a desktop says of a pop, such as a reason
@@ -42,6 +43,31 @@ def document(trigger: Trigger, popid: str, now: float) -> pop.Pop:
     )
 
 
+def entry(live: LivePop, trigger: Trigger, credential: str, identity: bytes | None) -> Entry:
+    """Make what the ledger keeps of a pop; `credential` is the id of the caller's."""
+    return Entry(
+        popid=live.popid,
+        customer=trigger.customer,
+        agent=trigger.agentid,
+        channel=trigger.channel,
+        event=trigger.event,
+        campaign=trigger.campaign,
+        reference=trigger.reference,
+        topic=trigger.topic,
+        payload=live.message.payload,
+        sent=live.accepted,
+        expires=live.expires,
+        key=credential,
+        fingerprint=identity,
+    )
+
+
+def first_steps(live: LivePop) -> list[Step]:
+    """List the steps of a pop when it is written down first: its acceptance, and what ended it at once, if it did."""
+    accepted = Step(ACCEPTED, live.accepted)
+    return [accepted] if live.status is ACCEPTED else [accepted, Step(live.status, live.accepted, live.refusal)]
+
+
 def short(text: str | None) -> str | None:
     """Keep of a desktop's word what a person reads."""
     return None if text is None else text[:LONGEST_WORD]
@@ -51,7 +77,7 @@ def so_far(live: LivePop, receivers: int) -> Outcome:
     """Say what became of a pop until now; `receivers` is of its first publication."""
     return Outcome(
         popid=live.popid,
-        status=Status.HELD if live.status is Status.ACCEPTED else live.status,
+        status=HELD if live.status is ACCEPTED else live.status,
         topic=live.message.topic,
         receivers=receivers,
         reason=live.reason,
