@@ -375,9 +375,11 @@ class Delivery:
                     self._tell_failure(live)
                     self.live.forget(live)
                 else:
-                    # It keeps its status, nobody has to take it up again; a desktop may yet say what it did with it.
+                    # It keeps its status; a desktop may yet say what it did with it. What was delivered, the ledger
+                    # closes by its time, many at once: only what went out unproven would end there as `expired`.
+                    if live.status in OPEN:
+                        self._ledger.close(live.popid)
                     self.live.close(live)
-                    self._ledger.close(live.popid)
                     self._desks.opened(live.agent, live.popid)
             due = self.live.next_due()
             try:

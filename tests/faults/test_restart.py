@@ -67,6 +67,23 @@ async def test_a_delivered_pop_is_not_sent_again_and_may_still_be_shown(house: H
     await house.until_status(popid, "shown")
 
 
+async def test_a_pop_that_a_desktop_had_in_its_time_is_not_expired_by_a_start_after_that(house: House) -> None:
+    statuses = {}
+    for qos, status in ((1, "delivered"), (0, "sent")):
+        async with desktop(house.bridge, house.agent, qos) as client:
+            popid = (await house.trigger(pop_ttl=1, qos=qos))["popid"]
+            assert popid_of(await client.message()) == popid
+            await house.until_status(popid, status)
+            statuses[popid] = status
+    await house.until_status((await house.trigger(pop_ttl=1, qos="nobody"))["popid"], "expired")
+    await house.die()
+    await house.start()
+    for popid, status in statuses.items():
+        assert (await house.read(f"/api/pops/{popid}"))["status"] == status
+    async with desktop(house.bridge, house.agent) as client:
+        await client.nothing()
+
+
 async def test_a_shown_pop_stays_shown(house: House) -> None:
     async with desktop(house.bridge, house.agent) as client:
         popid = (await house.trigger())["popid"]
