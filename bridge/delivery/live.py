@@ -143,7 +143,8 @@ class LivePops:
             self._open[live.agent] = left
         else:
             del self._open[live.agent]
-        self.unhold(live)
+        if self._held:
+            self.unhold(live)
         self._finish(live)
 
     def hold(self, live: LivePop) -> None:

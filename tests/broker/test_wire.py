@@ -342,6 +342,13 @@ def test_one_head_serves_every_receiver(
         assert greeted().feed(wire.as_duplicate(raw)) == [expected]
 
 
+@pytest.mark.parametrize("remaining", [5, 0x7F, 0x80, 0x81, 0x3FFF, 0x4000, 0x1FFFFF, 0x200000])
+def test_a_head_tells_every_length(remaining: int) -> None:
+    head = wire.publish_head("t", remaining - 5, 1, retain=False)
+    assert head == framed(0x32, string("t") + bytes(remaining - 3))[: len(head)]
+    assert len(head) + remaining == len(framed(0x32, bytes(remaining))) + 3
+
+
 def test_answers() -> None:
     assert wire.connack(5) == b"\x20\x02\x00\x05"
     assert wire.connack(0, present=True) == b"\x20\x02\x01\x00"

@@ -5,6 +5,7 @@ characters and non-characters in text, and topics of more than 201 levels.
 """
 
 import re
+import struct
 from collections.abc import Callable
 
 from bridge.broker.core.packets import (
@@ -34,6 +35,7 @@ _MISPLACED = re.compile(r"[^/][+#]|[+#][^/]|#/")
 
 _PUBLISH = frozenset({0x30, 0x31, 0x32, 0x33, 0x3A, 0x3B, 0x34, 0x35, 0x3C, 0x3D})
 _FIXED = {0x40: 2, 0x50: 2, 0x62: 2, 0x70: 2, 0xC0: 0, 0xE0: 0}  # the only remaining length each may have
+_USUAL_HEAD = struct.Struct(">BBBH").pack  # of a PUBLISH: kind, remaining length of two bytes, length of the topic
 _FIRST = _PUBLISH | _FIXED.keys() | {0x10, 0x82, 0xA2}
 
 
@@ -322,8 +324,10 @@ def unsuback(identifier: int) -> bytes:
 def publish_head(topic: str, size: int, qos: int, *, retain: bool) -> bytes:
     """Spell a PUBLISH up to where the packet id stands (QoS 1 and 2) or the payload of `size` bytes begins (QoS 0)."""
     raw = topic.encode()
-    length = _length(2 + len(raw) + (2 if qos else 0) + size)
-    return bytes((0x30 | qos << 1 | retain,)) + length + len(raw).to_bytes(2, "big") + raw
+    kind, length = 0x30 | qos << 1 | retain, (4 if qos else 2) + len(raw) + size
+    if 0x80 <= length < 0x4000:  # as most are
+        return _USUAL_HEAD(kind, length & 0x7F | 0x80, length >> 7, len(raw)) + raw
+    return bytes((kind,)) + _length(length) + len(raw).to_bytes(2, "big") + raw
 
 
 def as_duplicate(packet: bytes) -> bytes:
