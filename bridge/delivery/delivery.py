@@ -82,8 +82,8 @@ class Delivery:
         if trigger.controls.dryrun:
             return self._claiming.foretell(agent, reference, trigger, receivers), None
         self.live.see_room(agent)
-        message = Message(trigger.topic, payload)
-        live = LivePop(self, popid, agent, message, now, now + trigger.ttl, reference, trigger.campaign)
+        expires = now + trigger.ttl
+        live = LivePop(self, popid, agent, trigger.topic, payload, now, expires, reference, trigger.campaign)
         decided = self._claiming.decide(live, trigger.refusal, receivers) if judged else None
         if decided is not None:
             live.status = decided
@@ -107,7 +107,7 @@ class Delivery:
             if late is not None:
                 self._end(live, late)
                 return so_far(live, receivers), None
-        receipt = await self._broker().publish(message, Audience.EVERYBODY, live)
+        receipt = await self._broker().publish(Message(live.topic, payload), Audience.EVERYBODY, live)
         self._published(live, receipt)
         return so_far(live, receipt.desktops), live
 
@@ -151,7 +151,8 @@ class Delivery:
                 self,
                 kept.popid,
                 (kept.customer, kept.agent),
-                Message(kept.topic, kept.payload),
+                kept.topic,
+                kept.payload,
                 kept.sent,
                 kept.expires,
                 _record_of(kept.channel, kept.reference, kept.popid),
@@ -338,14 +339,15 @@ class Delivery:
                 for live in self.live.held(agent):
                     if self.live.under_way(agent) >= RELEASED_AT_ONCE:
                         break
-                    if not live.stale() and self._broker().desktops(live.message.topic):
+                    if not live.stale() and self._broker().desktops(live.topic):
                         await self._release_one(live)
 
     async def _release_one(self, live: LivePop) -> None:
         decided = self._claiming.take(live)
         if decided is None:
             self.live.unhold(live)
-            self._published(live, await self._broker().publish(live.message, Audience.DESKTOPS, live))
+            message = Message(live.topic, live.payload)
+            self._published(live, await self._broker().publish(message, Audience.DESKTOPS, live))
             return
         self._end(live, decided)
         if decided is Status.REFUSED and live.reference is not None:

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import msgspec
 
-from bridge.broker.port import Message
 from bridge.delivery.claims import Taken
 from bridge.delivery.lifecycle import ACCEPTED, FINAL, OPEN, Copies, Status
 from bridge.records.records import Agent
@@ -39,7 +38,8 @@ class LivePop(msgspec.Struct, eq=False):
     flow: Flow
     popid: str
     agent: Agent
-    message: Message
+    topic: str
+    payload: bytes
     accepted: float
     expires: float
     reference: str | None
@@ -188,7 +188,7 @@ class LivePops:
 
     def _finish(self, live: LivePop) -> None:
         # It will not be sent again: what it carried need not stay. The oldest give way.
-        live.message = Message(live.message.topic, b"")
+        live.payload = b""
         self._done[live.popid] = live
         if len(self._done) > self._bounds.max_open:
             self._forgotten(self._done.popitem(last=False)[1])

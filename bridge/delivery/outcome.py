@@ -54,7 +54,7 @@ def entry(live: LivePop, trigger: Trigger, credential: str, identity: bytes | No
         campaign=trigger.campaign,
         reference=trigger.reference,
         topic=trigger.topic,
-        payload=live.message.payload,
+        payload=live.payload,
         sent=live.accepted,
         expires=live.expires,
         key=credential,
@@ -78,7 +78,7 @@ def so_far(live: LivePop, receivers: int) -> Outcome:
     return Outcome(
         popid=live.popid,
         status=HELD if live.status is ACCEPTED else live.status,
-        topic=live.message.topic,
+        topic=live.topic,
         receivers=receivers,
         reason=live.reason,
         holder=live.holder,
