@@ -2,20 +2,21 @@
 
 import asyncio
 import functools
-import uuid
+from collections.abc import Awaitable, Iterator
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, cast
 
 from amqtt.events import BrokerEvents
 
+from bridge.broker import login
 from bridge.broker.conversation import Conversation, ForbiddenError, Shared
 from bridge.broker.core import wire
 from bridge.broker.core.packets import Connect, Packet
 from bridge.broker.core.session import Session
 from bridge.broker.line import Transport
+from bridge.broker.login import Refusal
 from bridge.broker.notices import log
 from bridge.broker.plugins import LightSession
-from bridge.broker.port import LoginRefused
 from bridge.words.principal import Principal, Role
 from bridge.words.topics import Action
 
@@ -28,52 +29,47 @@ _LINGER = 5.0  # seconds a closed connection may take to send what is left
 
 
 class Reader(Protocol):
-    """Where bytes come from: asyncio's StreamReader, or a WebSocket."""
+    """Where bytes come from if not from asyncio's transport: a WebSocket, or amqtt's."""
 
     async def read(self, n: int, /) -> bytes:
         """Wait for some bytes; none means the end."""
 
 
-class Connection:
-    """Serves one client. `serve` is its one task; `live` lists the connections that are being served."""
+class Connection(asyncio.Protocol):
+    """Serves one client, as a protocol of asyncio's; `serve` feeds it from a reader instead.
+
+    What nearly all packets do is done where they arrive, without a task. `live` lists the connections that are being
+    served; `origin` is the foreign Origin of a web page.
+    """
 
     __slots__ = (
         "_address",
         "_batch",
         "_conversation",
         "_decoder",
+        "_farewell",
         "_limit",
         "_live",
         "_origin",
         "_port",
-        "_reader",
         "_shared",
         "_shut",
         "_timer",
         "_transport",
+        "_waiting",
         "ended",
         "guest",
         "patience",
         "principal",
         "seen",
-        "task",
     )
 
-    def __init__(
-        self,
-        shared: Shared,
-        live: "dict[Connection, None]",
-        reader: Reader,
-        transport: Transport,
-        peer: tuple[str, int],
-        origin: str | None,
-    ) -> None:
+    def __init__(self, shared: Shared, live: "dict[Connection, None]", origin: str | None = None) -> None:
         self._shared = shared
         self._shut = False
         self._live = live
-        self._reader = reader
-        self._transport = transport
-        self._address, self._port = peer
+        self._transport: Transport
+        self._address, self._port = "", 0
         self._origin = origin
         self._decoder = wire.Decoder(shared.settings.max_packet)
         self._limit = shared.settings.write_buffer
@@ -81,91 +77,138 @@ class Connection:
         self._conversation: Conversation | None = None
         self.guest: LightSession | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        self._farewell: asyncio.Future[None] | None = None
         self.ended = False
         self.patience = float(shared.settings.connect_timeout)
         self.principal: Principal | None = None
         self.seen = monotonic()
-        self.task: asyncio.Task[None] | None = None
 
-    async def serve(self) -> None:
-        """Read until the client, or somebody here, ends the connection."""
-        shared = self._shared
-        shared.counters.connections += 1
-        if not self._begin():
+    # Reading
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, by TCP."""
+        peer = transport.get_extra_info("peername")
+        if not peer:  # a load balancer's connect-and-close
+            self.ended = True
+            cast("asyncio.Transport", transport).abort()
             return
-        self.task = asyncio.current_task()
-        self._live[self] = None
+        self._begin(cast("asyncio.Transport", transport), peer[:2])
+
+    def _begin(self, transport: Transport, peer: tuple[str, int]) -> None:
+        self._transport = transport
+        self._address, self._port = peer
+        self._shared.counters.connections += 1
         try:
-            await self._converse()
-        except wire.ProtocolError as error:
-            shared.counters.protocol_errors += 1
-            if not isinstance(error, wire.UnsupportedLevelError):
-                shared.notices.warn("protocol", f"closed a client at {self._address}: {error}", monotonic())
-        except ForbiddenError as error:
-            shared.counters.forbidden += 1
-            shared.notices.warn("forbidden", f"closed a client at {self._address}: {error}", monotonic())
+            login.begin(self._shared, len(self._live), self._address)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            self._live[self] = None
+
+    def data_received(self, data: bytes) -> None:
+        """Let what came take effect, now unless something must be waited for."""
+        if self.ended:
+            return
+        turn = self._turn(data)
+        try:
+            awaited = next(turn, None)
+        except (wire.ProtocolError, ForbiddenError) as fault:
+            self._fail(fault)
+            return
+        if awaited is not None:
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+            self._waiting = asyncio.create_task(self._wait(awaited, turn), name="mqtt wait")
+
+    async def _wait(self, awaited: Awaitable[None], turn: Iterator[Awaitable[None]]) -> None:
+        """Go on with a turn, and read on when it is over."""
+        done = False
+        try:
+            await awaited
+            for further in turn:
+                await further
+            done = True
+        except (wire.ProtocolError, ForbiddenError) as fault:
+            self._fail(fault)
+        finally:
+            self._waiting = None
+            if not done:
+                self.end(publish_will=True)
+            elif not self.ended and not self._transport.is_closing():
+                self._transport.resume_reading()
+
+    def _turn(self, data: bytes) -> Iterator[Awaitable[None]]:
+        """Let bytes take effect; gives what must be awaited before it is asked to go on."""
+        if self._conversation is None:
+            connect = self._greeting(data)
+            if connect is None:
+                return
+            yield from self._login(connect)
+            if self._conversation is None:
+                return
+            data = b""  # what came with the CONNECT is with the decoder
+        else:
+            self.seen = monotonic()
+        packets, fault = _feed(self._decoder, data)
+        yield from self._conversation.take(packets)
+        if fault is not None:
+            raise fault
+
+    def _greeting(self, data: bytes) -> Connect | None:
+        try:
+            packets = self._decoder.feed(data)
+        except wire.UnsupportedLevelError as error:
+            self._refuse_level(error.level)
+            raise
+        for packet in packets:
+            if isinstance(packet, Connect):
+                return packet
+        return None
+
+    async def serve(self, reader: Reader, transport: Transport, peer: tuple[str, int]) -> None:
+        """Read until the client, or somebody here, ends the connection."""
+        self._begin(transport, peer)
+        try:
+            while not self.ended and (data := await reader.read(READ)):
+                self.data_received(data)
+                if self._waiting is not None:
+                    await asyncio.wait([self._waiting])
+        except wire.ProtocolError as fault:
+            self._fail(fault)
         except OSError:
             pass  # the line broke: an end like any other
         finally:
-            self.end(publish_will=True)
-            del self._live[self]
-            self.task = None
-        if self.guest is not None and self.principal is not None:
-            guest = self.guest
-            guest.transitions.state = "disconnected"
-            await shared.guests.tell(BrokerEvents.CLIENT_DISCONNECTED, client_id=guest.client_id, client_session=guest)
+            self.connection_lost(None)
 
-    def _begin(self) -> bool:
-        shared = self._shared
-        settings = shared.settings
-        if len(self._live) >= settings.max_connections + settings.max_connecting_per_address:
-            self._refuse_full("connections", f"{len(self._live)} connections (mqtt.max_connections)")
-            return False
-        if not shared.logins.began(self._address):
-            limit = settings.max_connecting_per_address
-            self._refuse_full(
-                "connecting", f"{limit} of {self._address} are not logged in (mqtt.max_connecting_per_address)"
-            )
-            return False
-        return True
-
-    async def _converse(self) -> None:
-        reader, decoder = self._reader, self._decoder
-        try:
-            connect = await self._greeting()
-            if connect is not None:
-                await self._login(connect)
-        finally:
-            self._shared.logins.ended(self._address)
-        conversation = self._conversation
-        if conversation is None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - an end is an end
+        """Leave."""
+        if self not in self._live:
             return
-        packets, fault = _feed(decoder, b"")  # what came with the CONNECT
-        while True:
-            await conversation.take(packets)
-            if fault is not None:
-                raise fault
-            if self.ended:
-                return
-            data = await reader.read(READ)
-            if not data:
-                return
-            self.seen = monotonic()
-            packets, fault = _feed(decoder, data)
+        self.end(publish_will=True)
+        del self._live[self]
+        if self.principal is None:
+            self._shared.logins.ended(self._address)
+        elif self.guest is not None:
+            telling = asyncio.create_task(self._tell_gone(self.guest), name="mqtt farewell")
+            self._shared.farewells.add(telling)
+            telling.add_done_callback(self._shared.farewells.discard)
+        if self._farewell is not None and not self._farewell.done():
+            self._farewell.set_result(None)
 
-    async def _greeting(self) -> Connect | None:
-        while True:
-            data = await self._reader.read(READ)
-            if not data:
-                return None
-            try:
-                packets = self._decoder.feed(data)
-            except wire.UnsupportedLevelError as error:
-                self._refuse_level(error.level)
-                raise
-            for packet in packets:
-                if isinstance(packet, Connect):
-                    return packet
+    async def _tell_gone(self, guest: LightSession) -> None:
+        if self._waiting is not None:
+            await asyncio.wait([self._waiting])
+        guest.transitions.state = "disconnected"
+        await self._shared.guests.tell(
+            BrokerEvents.CLIENT_DISCONNECTED, client_id=guest.client_id, client_session=guest
+        )
+
+    def farewell(self) -> asyncio.Future[None]:
+        """Give what is done when the line is closed."""
+        if self._farewell is None:
+            self._farewell = asyncio.get_running_loop().create_future()
+        return self._farewell
 
     @property
     def session(self) -> Session | None:
@@ -174,57 +217,25 @@ class Connection:
 
     # The login
 
-    async def _login(self, connect: Connect) -> None:
+    def _login(self, connect: Connect) -> Iterator[Awaitable[None]]:
         shared = self._shared
-        if not self._may_try():
-            return
-        client_id = connect.client_id
-        if not client_id:
-            if not connect.clean:
-                self._refuse(2, "an empty client id needs a clean session")
-                return
-            client_id = f"auto-{uuid.uuid4().hex}"
         try:
-            principal = shared.authentication.login(connect, self._origin)
-        except LoginRefused as refusal:
-            shared.counters.logins_failed += 1
-            shared.logins.failed(self._address, monotonic())
-            self._refuse(refusal.code, str(refusal))
+            client_id, principal = login.judge(shared, connect, len(self._live), self._address, self._origin)
+            if shared.guests:
+                yield self._admit(connect, client_id, principal)
+            connect.password = None
+            if self.ended:
+                return
+            login.seat(shared, principal, client_id)
+        except Refusal as refusal:
+            self._refuse(refusal)
             return
-        will = connect.will
-        if will is not None and (
-            will.topic.startswith("$") or not shared.permits(principal, Action.PUBLISH, will.topic)
-        ):
-            self._refuse(5, "its will may not be published")
-            return
-        if shared.guests and not await self._admit(connect, client_id, principal):
-            return
-        connect.password = None
-        if not shared.exchange.has_room(principal, client_id):
-            self._refuse_full("sessions", f"{shared.settings.max_sessions} sessions (mqtt.max_sessions)")
-            return
-        if not self.ended:
-            self._enter(connect, client_id, principal)
-            if self.guest is not None:
-                await shared.guests.tell(BrokerEvents.CLIENT_CONNECTED, client_id=client_id, client_session=self.guest)
+        self._enter(connect, client_id, principal)
+        if self.guest is not None:
+            yield shared.guests.tell(BrokerEvents.CLIENT_CONNECTED, client_id=client_id, client_session=self.guest)
 
-    def _may_try(self) -> bool:
-        shared = self._shared
-        settings = shared.settings
-        if len(self._live) - shared.logins.connecting >= settings.max_connections:
-            self._refuse_full("connections", f"{settings.max_connections} are connected (mqtt.max_connections)")
-            return False
-        if shared.logins.blocked(self._address, monotonic()):
-            self._refuse_full(
-                "failed",
-                f"{settings.max_failed_logins_per_address} logins from {self._address} failed within a minute"
-                " (mqtt.max_failed_logins_per_address)",
-            )
-            return False
-        return True
-
-    async def _admit(self, connect: Connect, client_id: str, principal: Principal) -> bool:
-        """Ask the operator's own plugins."""
+    async def _admit(self, connect: Connect, client_id: str, principal: Principal) -> None:
+        """Ask the operator's own plugins; one that says no ends the connection."""
         guests = self._shared.guests
         guest = self.guest = LightSession(connect, client_id, self._address, self._port)
         guest.principal = principal
@@ -235,14 +246,12 @@ class Connection:
         if admitted and connect.will is not None:
             admitted = await guests.permit(guest, Action.PUBLISH, connect.will.topic)
         if not admitted:
-            self._shared.counters.logins_failed += 1
-            self._shared.logins.failed(self._address, monotonic())
-            self._refuse(5, "an operator's plugin says no")
-        return admitted
+            self._refuse(login.failed(self._shared, self._address, 5, "an operator's plugin says no"))
 
     def _enter(self, connect: Connect, client_id: str, principal: Principal) -> None:
         shared = self._shared
         shared.counters.logins += 1
+        shared.logins.ended(self._address)
         self.principal = principal
         self.patience = FORGIVENESS * (connect.keep_alive or DEFAULT_KEEP_ALIVE)
         self.seen = monotonic()
@@ -256,15 +265,14 @@ class Connection:
             if session.desktop and session.filters:
                 shared.listener.listening(principal, tuple(session.filters))
 
-    def _refuse(self, code: int, reason: str) -> None:
-        log.warning("login from %s refused (CONNACK %d): %s", self._address, code, reason)
-        self.write(wire.connack(code))
-        self._close()
-
-    def _refuse_full(self, kind: str, reason: str) -> None:
-        self._shared.counters.refused_full += 1
-        self._shared.notices.warn(kind, f"a connection was refused (CONNACK 3): {reason}", monotonic())
-        self.write(wire.connack(3))
+    def _refuse(self, refusal: Refusal) -> None:
+        if refusal.kind is None:
+            log.warning("login from %s refused (CONNACK %d): %s", self._address, refusal.code, refusal)
+        else:
+            self._shared.counters.refused_full += 1
+            sentence = f"a connection was refused (CONNACK {refusal.code}): {refusal}"
+            self._shared.notices.warn(refusal.kind, sentence, monotonic())
+        self.write(wire.connack(refusal.code))
         self._close()
 
     def _refuse_level(self, level: int) -> None:
@@ -321,6 +329,19 @@ class Connection:
             self._conversation.more()
 
     # Ending
+
+    def _fail(self, fault: wire.ProtocolError | ForbiddenError) -> None:
+        """End the connection for what the client did."""
+        shared = self._shared
+        if isinstance(fault, ForbiddenError):
+            shared.counters.forbidden += 1
+            kind = "forbidden"
+        else:
+            shared.counters.protocol_errors += 1
+            kind = "protocol"
+        if not isinstance(fault, wire.UnsupportedLevelError):
+            shared.notices.warn(kind, f"closed a client at {self._address}: {fault}", monotonic())
+        self.end(publish_will=True)
 
     def cut(self, reason: str) -> None:
         """End the connection of a client that does not keep up, as soon as whoever is writing to it is done."""

@@ -1,7 +1,7 @@
 """Conversation: what each packet of a client that is logged in does. It reads and writes no stream."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import monotonic
 from typing import assert_never
 
@@ -38,6 +38,7 @@ class Shared(msgspec.Struct):
     logins: Logins
     counters: Counters
     notices: Notices
+    farewells: set[asyncio.Task[None]]  # who tells the operator's plugins that a client is gone
 
 
 class ForbiddenError(Exception):
@@ -69,8 +70,11 @@ class Conversation:
         self.session = session
         self.will = will
 
-    async def take(self, arrived: list[packets.Packet]) -> None:
-        """Let each packet take effect, in order; what comes out is written once."""
+    def take(self, arrived: Iterable[packets.Packet]) -> Iterator[Awaitable[None]]:
+        """Let each packet take effect, in order; what comes out is written once.
+
+        Gives what must be awaited before the next one can: for nearly all packets nothing, so that they need no task.
+        """
         line = self._line
         line.begin()
         try:
@@ -82,12 +86,12 @@ class Conversation:
                         self._follow(self.session.acknowledged(identifier))
                     case packets.Publish():
                         if self._guest is not None or self._crowded:
-                            await self._before_publish(packet)
+                            yield self._before_publish(packet)
                         self._publish(packet)
                     case packets.Subscribe():
-                        await self._subscribe(packet)
+                        yield from self._subscribe(packet)
                     case packets.Unsubscribe():
-                        await self._unsubscribe(packet)
+                        yield from self._unsubscribe(packet)
                     case _:
                         self._answer(packet)
         finally:
@@ -226,17 +230,19 @@ class Conversation:
 
     # Subscribing
 
-    async def _subscribe(self, packet: packets.Subscribe) -> None:
+    def _subscribe(self, packet: packets.Subscribe) -> Iterator[Awaitable[None]]:
         shared, session = self._shared, self.session
+        forbidden: set[str] = set()
+        if self._guest is not None:
+            yield self._before_subscribe(self._guest, packet, forbidden)
+            if self._line.ended:
+                return
         codes = bytearray()
         granted: dict[str, int] = {}
         for topic_filter, qos in packet.filters:
-            permitted = shared.permits(session.principal, Action.SUBSCRIBE, topic_filter)
-            if permitted and self._guest is not None:
-                permitted = await self._ask(self._guest, Action.SUBSCRIBE, topic_filter)
-                if self._line.ended:
-                    return
-            code = shared.exchange.subscribe(session, topic_filter, qos) if permitted else REFUSED
+            code = REFUSED
+            if topic_filter not in forbidden and shared.permits(session.principal, Action.SUBSCRIBE, topic_filter):
+                code = shared.exchange.subscribe(session, topic_filter, qos)
             if code != REFUSED:
                 granted[topic_filter] = qos
                 session.retain(shared.exchange.retained.matching(topic_filter), qos)
@@ -245,15 +251,25 @@ class Conversation:
         self.more()
         if granted and session.desktop:
             shared.listener.listening(session.principal, tuple(granted))
-        for topic_filter, qos in granted.items():
-            await self._tell(BrokerEvents.CLIENT_SUBSCRIBED, topic=topic_filter, qos=qos)
+        if self._guest is not None:
+            for topic_filter, qos in granted.items():
+                yield self._tell(BrokerEvents.CLIENT_SUBSCRIBED, topic=topic_filter, qos=qos)
 
-    async def _unsubscribe(self, packet: packets.Unsubscribe) -> None:
+    async def _before_subscribe(self, guest: LightSession, packet: packets.Subscribe, forbidden: set[str]) -> None:
+        """Ask the operator's plugins about each filter that may be had; add to `forbidden`."""
+        for topic_filter, _ in packet.filters:
+            if self._shared.permits(self.session.principal, Action.SUBSCRIBE, topic_filter) and not await self._ask(
+                guest, Action.SUBSCRIBE, topic_filter
+            ):
+                forbidden.add(topic_filter)
+
+    def _unsubscribe(self, packet: packets.Unsubscribe) -> Iterator[Awaitable[None]]:
         for topic_filter in packet.filters:
             self._shared.exchange.unsubscribe(self.session, topic_filter)
         self._line.write(wire.unsuback(packet.id))
-        for topic_filter in packet.filters:
-            await self._tell(BrokerEvents.CLIENT_UNSUBSCRIBED, topic=topic_filter)
+        if self._guest is not None:
+            for topic_filter in packet.filters:
+                yield self._tell(BrokerEvents.CLIENT_UNSUBSCRIBED, topic=topic_filter)
 
     # The operator's plugins
 

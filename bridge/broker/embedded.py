@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from amqtt.broker import Broker as AmqttBroker
 from amqtt.broker import BrokerContext, RetainedApplicationMessage
@@ -91,6 +91,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             logins=self._logins,
             counters=self.counters,
             notices=notices,
+            farewells=set(),
         )
 
     @property
@@ -155,8 +156,8 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
     async def start(self) -> None:
         """Listen. Raises OSError where the address cannot be had."""
         # Bound before amqtt starts, which would log a traceback for an address in use.
-        self._server = await asyncio.start_server(
-            partial(self.stream_connected, listener_name=_TCP),
+        self._server = await asyncio.get_running_loop().create_server(
+            partial(Connection, self._shared, self._live),
             self._settings.bind.host,
             self._settings.bind.port,
             backlog=BACKLOG,
@@ -190,15 +191,17 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         if self.sweeper is not None:
             self.sweeper.cancel()
             await asyncio.wait([self.sweeper])
-        tasks = [connection.task for connection in self._live if connection.task is not None]
+        closing = [connection.farewell() for connection in self._live]
         for connection in tuple(self._live):
             connection.end(publish_will=False)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=_GOODBYE)
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=_GOODBYE)
             for connection in tuple(self._live):
                 connection.abort()
             if late:
                 await asyncio.wait(late, timeout=_GOODBYE)
+        if self._shared.farewells:
+            await asyncio.wait(self._shared.farewells, timeout=_GOODBYE)
         await super().shutdown()
 
     async def _create_server_instance(self, *_: object) -> asyncio.Server:
@@ -235,13 +238,13 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         writer: asyncio.StreamWriter,
         listener_name: str,  # noqa: ARG002 - amqtt's
     ) -> None:
-        """Serve a client that came by TCP."""
+        """Serve a client whose bytes come by a reader of asyncio's."""
         peer = writer.get_extra_info("peername")
-        transport = writer.transport
+        transport = cast("asyncio.Transport", writer.transport)  # a stream's goes both ways
         if not peer:  # a load balancer's connect-and-close
             transport.abort()
             return
-        await Connection(self._shared, self._live, reader, transport, peer[:2], None).serve()
+        await Connection(self._shared, self._live).serve(reader, transport, peer[:2])
 
     async def serve_websocket(self, websocket: WebSocket, peer: tuple[str, int], origin: str | None) -> None:
         """Serve a client on a WebSocket that is already open; returns when it is closed.
@@ -270,7 +273,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         """Serve a client that came by a listener of somebody else's."""
         if listener_name not in self._servers:
             raise BrokerError(f"there is no listener {listener_name!r}, or the broker is not started")
-        await Connection(self._shared, self._live, reader, writer, writer.get_peer_info(), origin).serve()
+        await Connection(self._shared, self._live, origin).serve(reader, writer, writer.get_peer_info())
 
     async def internal_message_broadcast(self, topic: str, data: bytes, qos: int | None = None) -> None:
         """Publish on behalf of an operator's plugin."""

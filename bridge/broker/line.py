@@ -15,6 +15,12 @@ class Transport(Protocol):
     def is_closing(self) -> bool:
         """Say whether the line is at its end: uvloop raises for a write on one that was reset."""
 
+    def pause_reading(self) -> None:
+        """Give no more bytes."""
+
+    def resume_reading(self) -> None:
+        """Go on."""
+
     def close(self) -> None:
         """Close when everything is sent."""
 

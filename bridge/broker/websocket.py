@@ -116,6 +116,11 @@ class WebSocketWriter(WriterAdapter):  # type: ignore[misc]
         """Count the bytes not yet sent."""
         return self._size
 
+    def pause_reading(self) -> None:
+        """Nothing is read but when the connection asks."""
+
+    resume_reading = pause_reading
+
     def close(self) -> None:
         """Close when everything is sent."""
         self._closing = True

@@ -57,7 +57,9 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
         ("bridge/http/server.py", "_Protocol.finish_response"),
     ),
     "desktop's acknowledgement": (
-        ("bridge/broker/connection.py", "Connection._converse"),
+        ("bridge/broker/connection.py", "Connection.data_received"),
+        ("bridge/broker/connection.py", "Connection._turn"),
+        ("bridge/broker/connection.py", "Connection.serve"),
         ("bridge/broker/connection.py", "_feed"),
         ("bridge/broker/conversation.py", ""),
     ),
