@@ -8,7 +8,6 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from functools import partial
 from time import monotonic
 from typing import Any, cast
 
@@ -157,7 +156,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         """Listen. Raises OSError where the address cannot be had."""
         # Bound before amqtt starts, which would log a traceback for an address in use.
         self._server = await asyncio.get_running_loop().create_server(
-            partial(Connection, self._shared, self._live),
+            self.connection,
             self._settings.bind.host,
             self._settings.bind.port,
             backlog=BACKLOG,
@@ -230,6 +229,10 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             if sweeps % _EXPIRE_EVERY == 0:
                 self._exchange.expire()
 
+    def connection(self) -> Connection:
+        """Make the protocol that serves a new client."""
+        return Connection(self._shared, self._live)
+
     # amqtt's doors
 
     async def stream_connected(
@@ -244,7 +247,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         if not peer:  # a load balancer's connect-and-close
             transport.abort()
             return
-        await Connection(self._shared, self._live).serve(reader, transport, peer[:2])
+        await self.connection().serve(reader, transport, peer[:2])
 
     async def serve_websocket(self, websocket: WebSocket, peer: tuple[str, int], origin: str | None) -> None:
         """Serve a client on a WebSocket that is already open; returns when it is closed.

@@ -115,10 +115,10 @@ class Caller(Unplugged):
 class Desktop(Unplugged):
     """A desktop's connection."""
 
-    def __init__(self, load: "Load", reader: asyncio.StreamReader) -> None:
+    def __init__(self, load: "Load") -> None:
         super().__init__()
         self._load = load
-        self._reader = reader
+        self.protocol: asyncio.Protocol
         self.subscribed = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -135,7 +135,8 @@ class Desktop(Unplugged):
             at += 1
         at += 3 + (packet[at + 1] << 8 | packet[at + 2])
         self._load.arrived()
-        self._reader.feed_data(b"\x40\x02" + packet[at : at + 2])
+        # As from the network: when whoever publishes is done.
+        asyncio.get_running_loop().call_soon(self.protocol.data_received, b"\x40\x02" + packet[at : at + 2])
 
 
 class Observer(Desktop):
@@ -158,7 +159,7 @@ class Load:
         self._refused = b""
         self._number = 0
         self._rest = Used(0.0, 0.0, 1.0)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._desktops: list[Desktop] = []
 
     async def enter(self) -> None:
         """Have everybody connected, and every key seen once."""
@@ -249,21 +250,20 @@ class Load:
         ).encode()
 
     async def _sit(self, name: str, token: str, filters: list[tuple[str, int]], kind: type[Desktop]) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader()
-        desktop = kind(self, reader)
-        writer = asyncio.StreamWriter(desktop, asyncio.StreamReaderProtocol(reader), reader, loop)
-        self._tasks.append(loop.create_task(self._service.broker.stream_connected(reader, writer, "inside")))
+        desktop = kind(self)
+        desktop.protocol = self._service.broker.connection()
+        desktop.protocol.connection_made(desktop)
+        self._desktops.append(desktop)
         login = _text("MQTT") + b"\x04\xc2\xff\xff" + _text(name.replace("/", "-")) + _text(name) + _text(token)
-        reader.feed_data(_packet(0x10, login))
+        desktop.protocol.data_received(_packet(0x10, login))
         asked = b"".join(_text(one) + bytes((qos,)) for one, qos in filters)
-        reader.feed_data(_packet(0x82, b"\x00\x01" + asked))
+        desktop.protocol.data_received(_packet(0x82, b"\x00\x01" + asked))
         await desktop.subscribed.wait()
 
     def leave(self) -> None:
         """Hang up."""
-        for task in self._tasks:
-            task.cancel()
+        for desktop in self._desktops:
+            desktop.protocol.connection_lost(None)
         for caller in self._idle:
             caller.protocol.connection_lost(None)
 
