@@ -245,7 +245,9 @@ class Conversation:
                 code = shared.exchange.subscribe(session, topic_filter, qos)
             if code != REFUSED:
                 granted[topic_filter] = qos
-                session.retain(shared.exchange.retained.matching(topic_filter), qos)
+                letters = shared.exchange.retained.matching(topic_filter)
+                if letters:
+                    session.retain(letters, qos)
             codes.append(code)
         self._line.write(wire.suback(packet.id, bytes(codes)))
         self.more()

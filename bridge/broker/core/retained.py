@@ -14,47 +14,52 @@ class _Node:
 class Retained:
     """At most `bound` retained messages, in a trie by topic level."""
 
-    __slots__ = ("_bound", "_letters", "_root")
+    __slots__ = ("_bound", "_kept", "_root")
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._letters: dict[str, Letter] = {}
+        self._kept: dict[str, _Node] = {}  # by topic, so that nobody has to walk to replace one
         self._root = _Node()
 
     def __len__(self) -> int:
-        return len(self._letters)
+        return len(self._kept)
 
     def letters(self) -> list[Letter]:
         """List all of them."""
-        return list(self._letters.values())
+        return [node.letter for node in self._kept.values() if node.letter is not None]
 
     def of(self, topic: str) -> Letter | None:
         """Give the one of a topic."""
-        return self._letters.get(topic)
+        node = self._kept.get(topic)
+        return None if node is None else node.letter
 
     def keep(self, topic: str, payload: bytes, qos: int) -> bool:
         """Set, replace, or with an empty payload clear; False if there is no room for another topic."""
-        before = self._letters.get(topic)
-        if before is not None:
-            before.superseded = True
+        node = self._kept.get(topic)
+        if node is not None and node.letter is not None:
+            node.letter.superseded = True
         if not payload:
-            if before is not None:
+            if node is not None:
                 self._clear(topic)
             return True
-        if before is None and len(self._letters) >= self._bound:
-            return False
-        letter = self._letters[topic] = Letter(topic, payload, qos, retain=True)
+        if node is None:
+            if len(self._kept) >= self._bound:
+                return False
+            node = self._kept[topic] = self._place(topic)
+        node.letter = Letter(topic, payload, qos, retain=True)
+        return True
+
+    def _place(self, topic: str) -> _Node:
         node = self._root
         for level in topic.split("/"):
             child = node.children.get(level)
             if child is None:
                 child = node.children[level] = _Node()
             node = child
-        node.letter = letter
-        return True
+        return node
 
     def _clear(self, topic: str) -> None:
-        del self._letters[topic]
+        del self._kept[topic]
         path: list[tuple[_Node, str]] = []
         node = self._root
         for level in topic.split("/"):
@@ -70,7 +75,7 @@ class Retained:
     def matching(self, topic_filter: str) -> list[Letter]:
         """List what a new subscriber to `topic_filter` is due."""
         if "+" not in topic_filter and "#" not in topic_filter:
-            letter = self._letters.get(topic_filter)
+            letter = self.of(topic_filter)
             return [] if letter is None else [letter]
         nodes = [self._root]
         first = True
