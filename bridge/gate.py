@@ -68,6 +68,7 @@ class Gate:
         self._now = now
         self._throttle = Throttle()
         self.refused: dict[str, int] = {}
+        self._state: tuple[int, Mapping[str, Customer]] = (-1, {})  # when it was asked last whether anything stirred
 
     def verify(self, token: str, address: str, *roles: Role) -> Principal:
         """Verify a credential at an HTTP door that takes these kinds; raise `invalid_key` or `forbidden`."""
@@ -192,6 +193,13 @@ class Gate:
     def alive(self, principal: Principal, now: float) -> bool:
         """Say whether the credential behind a live connection still counts; see `bridge.broker.port.Gate`."""
         return self._credentials.alive(principal, now) and principal.customer in self._customers()
+
+    def stirred(self, now: float) -> bool:
+        """Say whether, since this was asked last, a credential may have ended before its time, or its customer gone."""
+        state = (self._credentials.ended_early(now), self._customers())
+        ended, customers = self._state
+        self._state = state
+        return state[0] != ended or state[1] is not customers
 
     def _count(self, reason: Reason) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1

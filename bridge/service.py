@@ -182,6 +182,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
             service.gate,
             Ears(service.delivery, cloudsync),
             tls=service.mqtt_tls.context if service.mqtt_tls else None,
+            stirred=service.gate.stirred,
         )
         dispatch = service.dispatch = Dispatch(service.current_settings)
         floor = FloorDoors(service.current_settings, service.gate, service.feeds.floor)

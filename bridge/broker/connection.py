@@ -14,6 +14,7 @@ from bridge.broker.core import wire
 from bridge.broker.core.packets import Connect, Packet
 from bridge.broker.core.session import Session
 from bridge.broker.line import Transport
+from bridge.broker.live import Live
 from bridge.broker.login import Refusal
 from bridge.broker.notices import log
 from bridge.broker.plugins import LightSession
@@ -64,7 +65,7 @@ class Connection(asyncio.Protocol):
         "seen",
     )
 
-    def __init__(self, shared: Shared, live: "dict[Connection, None]", origin: str | None = None) -> None:
+    def __init__(self, shared: Shared, live: "Live[Connection]", origin: str | None = None) -> None:
         self._shared = shared
         self._shut = False
         self._live = live
@@ -104,7 +105,7 @@ class Connection(asyncio.Protocol):
         except Refusal as refusal:
             self._refuse(refusal)
         else:
-            self._live[self] = None
+            self._live.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Let what came take effect, now unless something must be waited for."""
@@ -186,7 +187,7 @@ class Connection(asyncio.Protocol):
         if self not in self._live:
             return
         self.end(publish_will=True)
-        del self._live[self]
+        self._live.drop(self)
         if self.principal is None:
             self._shared.logins.ended(self._address)
         elif self.guest is not None:
@@ -255,6 +256,7 @@ class Connection(asyncio.Protocol):
         self.principal = principal
         self.patience = FORGIVENESS * (connect.keep_alive or DEFAULT_KEEP_ALIVE)
         self.seen = monotonic()
+        self._live.expect(self, self.seen, shared.clock())
         if principal.role is Role.FEED:
             self._decoder.max_packet = shared.settings.max_packet_feed
         session, present = shared.exchange.enter(principal, client_id, self, clean=connect.clean)

@@ -38,6 +38,7 @@ class Shared(msgspec.Struct):
     logins: Logins
     counters: Counters
     notices: Notices
+    clock: Callable[[], float]  # epoch seconds
     farewells: set[asyncio.Task[None]]  # who tells the operator's plugins that a client is gone
 
 

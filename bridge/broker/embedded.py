@@ -7,7 +7,7 @@ routed by `Exchange`. What amqtt would do with them itself is overridden here.
 import asyncio
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from bridge.broker.core.letters import Letter
 from bridge.broker.core.logins import Logins
 from bridge.broker.core.presence import Presence
 from bridge.broker.exchange import REFUSED, Exchange
+from bridge.broker.live import Live
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permission, Permits
 from bridge.broker.port import Audience, Gate, Listener, Message, Receipt, Watcher
@@ -49,8 +50,9 @@ def retains(principal: Principal, topic: str) -> bool:
 class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
     """The broker in this process; it implements `port.Broker`.
 
-    `retain` says whose RETAIN is honoured, `tls` turns the TCP listener into a TLS one. The constructor raises amqtt's
-    PluginError for an operator's plugin that cannot be loaded.
+    `retain` says whose RETAIN is honoured, `tls` turns the TCP listener into a TLS one. `stirred` says whether, since
+    it was asked last, a credential may have ended before its time: else nobody's is looked at. The constructor raises
+    amqtt's PluginError for an operator's plugin that cannot be loaded.
     """
 
     def __init__(
@@ -63,14 +65,16 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         *,
         retain: Callable[[Principal, str], bool] = retains,
         tls: ssl.SSLContext | None = None,
+        stirred: Callable[[float], bool] = lambda _: True,
     ) -> None:
         # amqtt's constructor loads the plugins, and they may look at us.
         self.counters = Counters()
         self.sweeper: asyncio.Task[None] | None = None
         self._settings = settings
         self._clock = clock
+        self._stirred = stirred
         self._tls = tls
-        self._live: dict[Connection, None] = {}
+        self._live: Live[Connection] = Live(monotonic())
         self._server: asyncio.Server | None = None
         self._address: tuple[str, int] | None = None
         self._logins = Logins(settings.max_connecting_per_address, settings.max_failed_logins_per_address)
@@ -90,6 +94,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             logins=self._logins,
             counters=self.counters,
             notices=notices,
+            clock=clock,
             farewells=set(),
         )
 
@@ -137,9 +142,9 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
 
     def end_dead(self, now: float) -> int:
         """End the connections whose credential no longer counts; return how many."""
-        return self._end_dead(tuple(self._live), now)
+        return self._end_dead(list(self._live), now)
 
-    def _end_dead(self, connections: tuple[Connection, ...], now: float) -> int:
+    def _end_dead(self, connections: list[Connection], now: float) -> int:
         alive = self._authentication.alive
         ended = 0
         for connection in connections:
@@ -216,18 +221,25 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
         while True:
             await asyncio.sleep(_SWEEP)
             sweeps += 1
-            connections = tuple(self._live)
-            for start in range(0, len(connections), _SLICE):
-                part = connections[start : start + _SLICE]
-                now = monotonic()
-                for connection in part:
-                    if now - connection.seen > connection.patience and not connection.ended:
-                        connection.timed_out()
-                if sweeps % 2:
-                    self._end_dead(part, self._clock())
+            for part in _slices(self._live.due(monotonic())):
+                self._look_at(part, monotonic(), self._clock())
                 await asyncio.sleep(0)
+            if self._stirred(self._clock()):
+                for part in _slices(list(self._live)):
+                    self._end_dead(part, self._clock())
+                    await asyncio.sleep(0)
             if sweeps % _EXPIRE_EVERY == 0:
                 self._exchange.expire()
+
+    def _look_at(self, connections: list[Connection], now: float, clock: float) -> None:
+        """End who is silent or whose credential ended, and look at the others later."""
+        for connection in connections:
+            if now - connection.seen > connection.patience and not connection.ended:
+                connection.timed_out()
+        self._end_dead(connections, clock)
+        for connection in connections:
+            if not connection.ended and connection in self._live:
+                self._live.expect(connection, now, clock)
 
     def connection(self) -> Connection:
         """Make the protocol that serves a new client."""
@@ -326,6 +338,10 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             letter.topic: RetainedApplicationMessage(None, letter.topic, letter.payload, letter.qos)
             for letter in self._exchange.retained.letters()
         }
+
+
+def _slices(connections: list[Connection]) -> Iterator[list[Connection]]:
+    return (connections[start : start + _SLICE] for start in range(0, len(connections), _SLICE))
 
 
 def _configuration(settings: Mqtt) -> BrokerConfig:

@@ -100,6 +100,10 @@ class Credentials:
         """Say whether the credential behind a live connection still counts."""
         return self._live.alive(principal.id, now)
 
+    def ended_early(self, now: float) -> int:
+        """Count the ends before an expiry: as long as this stays, nothing was revoked and no grace ran out."""
+        return self._live.ended_early(now)
+
     def used(self, credential_id: str, address: str, now: float) -> None:
         """Note a use, for the lists."""
         self._uses.note(credential_id, address, now)

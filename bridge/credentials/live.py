@@ -20,6 +20,8 @@ class LiveCredentials:
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
         self._by_expiry: list[tuple[float, str]] = []
+        self._early: list[float] = []  # ends before an expiry that were not counted yet
+        self._ended_early = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -32,6 +34,8 @@ class LiveCredentials:
             heapq.heappush(self._by_expiry, (principal.expires, principal.id))
         else:
             known.ends = ends
+        if ends < principal.expires:
+            heapq.heappush(self._early, ends)
 
     def get(self, credential_id: str) -> Entry | None:
         """Find a credential, ended or not."""
@@ -41,6 +45,13 @@ class LiveCredentials:
         """Say whether the credential counts at `now`."""
         entry = self._entries.get(credential_id)
         return entry is not None and now < entry.ends
+
+    def ended_early(self, now: float) -> int:
+        """Count the ends, by `now`, that came before an expiry; it may count one twice, but misses none."""
+        while self._early and self._early[0] <= now:
+            heapq.heappop(self._early)
+            self._ended_early += 1
+        return self._ended_early
 
     def forget_expired(self, now: float, limit: int = 10_000) -> None:
         """Drop what has expired, at most `limit` at a time so that nobody waits."""

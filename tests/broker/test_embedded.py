@@ -5,9 +5,11 @@ import logging
 import os
 import shutil
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import paho.mqtt.client as paho
@@ -228,6 +230,35 @@ async def test_plugins_hear_events_and_speak_through_amqtts_context() -> None:
             ("unsubscribed DESK/acme/1001", "seat"),
             ("disconnected disconnected", "seat"),
         ]
+
+
+async def test_a_client_may_come_by_a_reader_of_asyncios() -> None:
+    async with open_house() as broker:
+        door = partial(broker.stream_connected, listener_name="own")
+        async with await asyncio.start_server(door, "127.0.0.1", 0) as server:
+            client = Client(await TcpLine.open(*server.sockets[0].getsockname()[:2]))
+            assert await client.connect("me") == (False, 0)
+            assert await client.subscribe(("a", 1)) == [1]
+            await client.publish("a", b"x", qos=1)
+            assert (await client.message()).payload == b"x"
+            await client.drop()
+            await eventually(lambda: broker.gauges().connections == 0)
+
+
+async def test_an_expiry_ends_a_connection_though_nothing_stirs() -> None:
+    soon, later = desktop("acme", "1001", expires=time.time() + 1.0), desktop("acme", "1002")
+    broker = EmbeddedBroker(Mqtt(bind=ANYWHERE), RoleGate(soon, later), Recorder(), stirred=lambda _: False)
+    await broker.start()
+    running = House(broker, Recorder())
+    try:
+        ending, staying = await running.client(), await running.client()
+        assert await ending.connect(username="acme/1001", password=soon.id) == (False, 0)
+        assert await staying.connect(username="acme/1002", password=later.id) == (False, 0)
+        assert await ending.ended() == []
+        assert (broker.counters.ended_dead, broker.gauges().connections) == (1, 1)
+    finally:
+        await running.close()
+        await broker.stop()
 
 
 async def test_a_plugin_that_cannot_be_had_stops_the_start() -> None:
