@@ -23,8 +23,9 @@ from amqtt.session import Session
 from paho.mqtt.enums import CallbackAPIVersion
 
 from bridge.broker.embedded import EmbeddedBroker
-from bridge.broker.port import Audience, Message
+from bridge.broker.port import Audience, Message, Ticket
 from bridge.words import topics
+from bridge.words.principal import Principal
 from bridge.words.settings import Mqtt
 
 from .contract import packets
@@ -95,6 +96,13 @@ class Witness(BasePlugin[BrokerContext]):  # type: ignore[misc]
 
     async def on_broker_client_disconnected(self, *, client_id: str, client_session: Session) -> None:
         self.told.append((f"disconnected {client_session.transitions.state}", client_id))
+
+
+class Forgetful(Recorder):
+    """A listener with a mistake in it."""
+
+    def arrived(self, principal: Principal, topic: str, payload: bytes, ticket: Ticket) -> bool:
+        raise KeyError(principal, topic, payload, ticket)
 
 
 def plugin(kind: type) -> str:
@@ -243,6 +251,24 @@ async def test_a_client_may_come_by_a_reader_of_asyncios() -> None:
             assert (await client.message()).payload == b"x"
             await client.drop()
             await eventually(lambda: broker.gauges().connections == 0)
+
+
+async def test_a_failure_of_ours_ends_that_connection_alone_and_is_told() -> None:
+    told: list[BaseException | None] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context.get("exception")))
+    broker = EmbeddedBroker(Mqtt(bind=ANYWHERE), OpenGate(), Forgetful(), lambda *_: True)
+    await broker.start()
+    running = House(broker, Recorder())
+    try:
+        hit, other = await running.enter("any", "any", "hit"), await running.enter("any", "any", "other")
+        await hit.send(packets.publish("a", b"x", qos=1, mid=1))
+        assert await hit.ended() == []
+        await eventually(lambda: broker.gauges().sessions == 1)
+        assert await other.subscribe(("a", 1)) == [1]
+        assert [type(failure) for failure in told] == [KeyError]
+    finally:
+        await running.close()
+        await broker.stop()
 
 
 async def test_an_expiry_ends_a_connection_though_nothing_stirs() -> None:
