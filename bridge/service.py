@@ -200,7 +200,9 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
                 "/api/agents/": Below("agent", pops.one_agent),
             },
         )
-        service.http = Server(settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None)
+        service.http = Server(
+            settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None, dispatch.begin
+        )
         async with (
             _background(service.delivery.run(), "delivery"),
             _background(recount.run(service.delivery.funnel, service.ledger, service.now), "delivery: recount"),

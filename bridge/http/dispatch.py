@@ -1,15 +1,16 @@
 """Dispatch: from a path to its door; here, and only here, a `Fault` becomes an answer."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 from aiohttp import web
 
 from bridge.http import answers, origins, target
 from bridge.http.body import Unread
+from bridge.http.whole import Whole
 from bridge.words import errors
 from bridge.words.settings import Settings
 
@@ -24,13 +25,17 @@ class Refuse(Protocol):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One path: its name for metrics, who answers which method, what OPTIONS tells, and how it words refusals."""
+    """One path: its name for metrics, who answers which method, what OPTIONS tells, and how it words refusals.
+
+    A door that never streams an answer and reads of a request no more than `Whole` has takes it `whole`, if it may.
+    """
 
     name: str
     handler: Handler
     methods: tuple[str, ...] = ("GET",)
     allow: str = "GET, HEAD, OPTIONS"
     refuse: Refuse = answers.refusal
+    whole: bool = False
 
 
 class Below(msgspec.Struct, frozen=True):
@@ -73,29 +78,44 @@ class Dispatch:
 
     async def handle(self, request: web.BaseRequest) -> answers.Answered:
         """Answer one request."""
-        path = target.path_of(request)
-        route = self._routes.get(path) or self._find(path)
+        response = await self._answer(self._find(target.path_of(request)), request)
+        if isinstance(response, answers.Answer) and (
+            request.method == "CONNECT" or request.headers.get("Upgrade", "").lower() == "websocket"
+        ):
+            # aiohttp's parser reads no further request on this connection.
+            response.keep_alive = False
+        return response
+
+    def begin(self, request: Whole) -> Coroutine[Any, Any, answers.Answer] | None:
+        """Begin to answer one request that came whole; None where its door needs aiohttp's."""
+        route = self._find(request.raw_path.partition("?")[0])
+        if route is None or not route.whole:
+            return None
+        answering = self._answer(route, cast("web.BaseRequest", request))
+        return cast("Coroutine[Any, Any, answers.Answer]", answering)
+
+    async def _answer(self, route: Route | None, request: web.BaseRequest) -> answers.Answered:
         origin: str | None = None
         try:
-            origin = origins.foreign(request, self._settings().customers)
-            response = await _answer(route, request, origin)
+            if "Origin" in request.headers:
+                origin = origins.foreign(request, self._settings().customers)
+            response = await _respond(route, request, origin)
         except errors.Fault as fault:
             # A body that nobody read to its end would be taken for the next request.
-            close = isinstance(fault, Unread) or not request.content.is_eof()
+            close = isinstance(fault, Unread) or not (isinstance(request, Whole) or request.content.is_eof())
             refuse = answers.refusal if route is None else route.refuse
             response = refuse(fault, request.headers.get("Accept", ""), close=close)
         if isinstance(response, answers.Answer):
-            varies = response.headers.get("Vary")
-            response.headers.update(origins.headers(origin))
-            if varies is not None:
-                response.headers["Vary"] = f"{varies}, Origin"
-            if request.method == "CONNECT" or request.headers.get("Upgrade", "").lower() == "websocket":
-                # aiohttp's parser reads no further request on this connection.
-                response.keep_alive = False
+            fields = response.headers
+            if origin is not None:
+                fields["Access-Control-Allow-Origin"] = origin
+            fields["Vary"] = f"{fields['Vary']}, Origin" if "Vary" in fields else "Origin"
         self.answered[route.name if route else "none", str(response.status)] += 1
         return response
 
     def _find(self, path: str) -> Route | None:
+        if path in self._routes:
+            return self._routes[path]
         plain = path.lower().rstrip("/") or "/"
         if plain in self._routes:
             return self._routes[plain]
@@ -114,7 +134,7 @@ async def _behind(below: Below, rest: str, request: web.BaseRequest) -> answers.
     return await below.handler(request, rest)
 
 
-async def _answer(route: Route | None, request: web.BaseRequest, origin: str | None) -> answers.Answered:
+async def _respond(route: Route | None, request: web.BaseRequest, origin: str | None) -> answers.Answered:
     if route is None:
         raise errors.Fault("not_found", "There is no such path here.")
     if request.method == "OPTIONS":

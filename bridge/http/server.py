@@ -1,20 +1,23 @@
-"""Server: aiohttp's HTTP/1.1 protocol with our bounds, one handler, and refusals that quote nothing.
+"""Server: HTTP/1.1 with our bounds, one handler, and refusals that quote nothing.
 
-Differences from aiohttp's own: a request that its parser refuses is answered in our shape and never logged (its
-handler logs the whole line and echoes it); a head has a deadline (its only bound is the keep-alive time).
+A connection is ours while its requests are usual and come whole, which most do; with the first other one it is handed
+over to aiohttp's protocol for good. Differences from aiohttp's own: a request that its parser refuses is answered in
+our shape and never logged (its handler logs the whole line and echoes it); a head has a deadline (its only bound is the
+keep-alive time).
 """
 
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.tcp_helpers import tcp_keepalive
 from aiohttp.web_protocol import RequestHandler
 
-from bridge.http import answers
+from bridge.http import answers, whole
 from bridge.words.errors import Fault
 from bridge.words.settings import Address, Http
 
@@ -26,28 +29,176 @@ _BACKLOG = 4096
 log = logging.getLogger("popbridge.http")
 
 Handler = Callable[[web.BaseRequest], Awaitable[answers.Answered]]
+Begin = Callable[[whole.Whole], Coroutine[Any, Any, answers.Answer] | None]
+"""Begins to answer a whole request; None where its door needs aiohttp's."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, as long as its requests are usual."""
+
+    __slots__ = (
+        "_clock",
+        "_due",
+        "_held",
+        "_paused",
+        "_peer",
+        "_served",
+        "_server",
+        "_settings",
+        "_tail",
+        "_task",
+        "_transport",
+    )
+
+    def __init__(self, server: "Server", settings: Http) -> None:
+        self._server = server
+        self._settings = settings
+        self._transport: asyncio.Transport | None = None
+        self._peer: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._tail = b""
+        self._held = False
+        self._paused = False
+        self._served = False
+        self._due = 0.0
+        self._clock: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        tcp_keepalive(self._transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if peer else None
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + min(self._settings.head_timeout, self._settings.keepalive)
+        self._clock = loop.call_at(self._due, self._look)
+        if not self._server.admit(self):
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._clock.cancel()
+        self._transport = None
+        self._server.release(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport is None or self._server.stopping:
+            return
+        if self._task is not None:
+            # The next request came before the answer: that is aiohttp's, as soon as it is its turn.
+            self._tail += data
+            self._hold()
+            return
+        request = whole.read(data)
+        answering = None
+        if request is not None:
+            request.remote = self._peer
+            answering = self._server.begin(request)
+        if request is None or answering is None:
+            self._hand_over(data)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._answer(request, answering), name="http: answer")
+
+    def pause_writing(self) -> None:
+        """Read nothing more of a client that does not read its answers."""
+        self._paused = True
+        self._hold()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._task is None:
+            self._go_on()
+
+    async def end(self, within: float) -> None:
+        """Close; a request in work has so many seconds for its answer, and as many for its end."""
+        task = self._task
+        if task is not None and not (await asyncio.wait({task}, timeout=within))[0]:
+            task.cancel()
+            await asyncio.wait({task}, timeout=within)
+        if self._transport is not None:
+            self._transport.close()
+
+    async def _answer(self, request: whole.Whole, answering: Coroutine[Any, Any, answers.Answer]) -> None:
+        try:
+            answer = await answering
+        except Exception as error:  # noqa: BLE001 - a bug of ours, whatever it is
+            answer = _failed(request.headers.get("Accept", ""), error)
+        self._task = None
+        self._send(answer, closes=request.closes)
+
+    def _send(self, answer: answers.Answer, *, closes: bool) -> None:
+        transport = self._transport
+        if transport is None:
+            return
+        answer.keep_alive = answer.keep_alive and not closes
+        try:
+            spelled = answer.spell(version="1.1", asks_body=True)
+        except ValueError as error:
+            log.error("a connection failed: %s", type(error).__name__)  # noqa: TRY400 - it may quote the client
+            transport.close()
+            return
+        self._served = True
+        self._due = asyncio.get_running_loop().time() + self._settings.keepalive
+        transport.write(spelled)
+        if not answer.keep_alive:
+            transport.close()
+        elif self._held and not self._paused:
+            self._go_on()
+
+    def _hold(self) -> None:
+        self._held = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._held = False
+        self._transport.resume_reading()
+        if self._tail and not self._server.stopping:
+            self._hand_over(self._tail)
+
+    def _hand_over(self, data: bytes) -> None:
+        """Have aiohttp read these bytes and all that follow."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._clock.cancel()
+        self._transport = None
+        now = asyncio.get_running_loop().time()
+        protocol = self._server.hand_over(self, None if self._served else self._due - now)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(data)
+
+    def _look(self) -> None:
+        """Close a connection that asked for nothing in its time; its clock is not set again for each request."""
+        loop = asyncio.get_running_loop()
+        if self._task is not None:
+            self._due = loop.time() + self._settings.keepalive
+        if loop.time() < self._due:
+            self._clock = loop.call_at(self._due, self._look)
+        elif self._transport is not None:
+            self._transport.close()
 
 
 class _Protocol(RequestHandler):
-    """One connection."""
+    """One connection from its first unusual request on; that one's head has to be there in `first_within` seconds."""
 
-    __slots__ = ("_deadline", "_head_timeout", "_server")
+    __slots__ = ("_deadline", "_first_within", "_head_timeout", "_server")
 
-    def __init__(self, server: "Server", head_timeout: float, **options: Any) -> None:
+    def __init__(self, server: "Server", head_timeout: float, first_within: float, **options: Any) -> None:
         super().__init__(server.inner, **options)
         self._server = server
         self._head_timeout = head_timeout
+        self._first_within = first_within
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not self._server.admit():
-            self.force_close()
-            return
-        self._deadline = self._loop.call_later(self._head_timeout, self._too_slow)
+        self._deadline = self._loop.call_later(self._first_within, self._too_slow)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._server.release()
+        self._server.release(self)
         self._stop_clock()
         super().connection_lost(exc)
 
@@ -91,9 +242,7 @@ class _Protocol(RequestHandler):
             return answers.refusal(_unreadable(exc), close=True)
         gone = request.transport is None or request.transport.is_closing()
         # Whoever goes away while a streamed answer begins is no fault of ours, and reads no answer.
-        if not (gone and isinstance(exc, ConnectionError)):
-            log.error("a handler failed", exc_info=exc)
-        return answers.refusal(Fault("internal_error", "The bridge failed."), request.headers.get("Accept", ""))
+        return _failed(request.headers.get("Accept", ""), exc, quietly=gone and isinstance(exc, ConnectionError))
 
     def log_exception(self, *_args: object, **options: object) -> None:
         """Log a failure outside of a handler without its message, which may quote what the client sent."""
@@ -110,6 +259,12 @@ class _Protocol(RequestHandler):
             self._deadline = None
 
 
+def _failed(accept: str, error: BaseException | None, *, quietly: bool = False) -> answers.Answer:
+    if not quietly:
+        log.error("a handler failed", exc_info=error)
+    return answers.refusal(Fault("internal_error", "The bridge failed."), accept)
+
+
 def _unreadable(error: BaseException) -> Fault:
     if isinstance(error, LineTooLong):
         # A field's limit is the smaller one; the parser tells which limit was passed, not where.
@@ -123,10 +278,19 @@ def _unreadable(error: BaseException) -> Fault:
 class Server:
     """The one HTTP port. `address` is where it listens, with the port that the system chose."""
 
-    def __init__(self, settings: Http, handler: Handler, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        settings: Http,
+        handler: Handler,
+        tls: ssl.SSLContext | None = None,
+        begin: Begin = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._tls = tls
         self._connections = 0
+        self._usual: set[_Connection] = set()
+        self.begin = begin
+        self.stopping = False
         self.refused_full = 0
         # aiohttp sees an `Answer` only in `finish_response`, which is ours.
         self.inner = web.Server(cast("Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]", handler))
@@ -155,29 +319,36 @@ class Server:
     async def stop(self) -> None:
         """End every connection; requests in work get a moment to be answered."""
         self.stop_listening()
-        await self.inner.shutdown(STOP_WITHIN)
+        self.stopping = True
+        await asyncio.gather(self.inner.shutdown(STOP_WITHIN), *(one.end(STOP_WITHIN) for one in self._usual))
 
-    def admit(self) -> bool:
+    def admit(self, connection: _Connection) -> bool:
         """Count a new connection in; False where there are too many."""
         self._connections += 1
+        self._usual.add(connection)
         if self._connections > self._settings.max_connections:
             self.refused_full += 1
             return False
         return True
 
-    def release(self) -> None:
+    def release(self, connection: "_Connection | _Protocol") -> None:
         """Count an ended connection out."""
         self._connections -= 1
+        if isinstance(connection, _Connection):
+            self._usual.discard(connection)
 
     @property
     def connections(self) -> int:
         """How many connections there are."""
         return self._connections
 
-    def _connect(self) -> _Protocol:
+    def hand_over(self, connection: _Connection, first_within: float | None) -> _Protocol:
+        """Make aiohttp's protocol for this connection, which stays counted."""
+        self._usual.discard(connection)
         return _Protocol(
             self,
             self._settings.head_timeout,
+            self._settings.head_timeout if first_within is None else first_within,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=self._settings.keepalive,
             access_log=None,
@@ -186,3 +357,6 @@ class Server:
             lingering_time=2.0,
             auto_decompress=False,
         )
+
+    def _connect(self) -> _Connection:
+        return _Connection(self, self._settings)

@@ -18,10 +18,11 @@ LOOP = "event loop, and by the clock"
 # name begins. The longest that fits counts.
 _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "HTTP: parsing": (
+        ("bridge/http/whole.py", ""),
         ("bridge/http/server.py", "_Protocol.data_received"),
         ("aiohttp/web_protocol.py", "RequestHandler.data_received"),
     ),
-    "HTTP: aiohttp's request": (
+    "HTTP: connection, request": (
         ("bridge/http/server.py", ""),
         ("aiohttp/web_protocol.py", ""),
         ("aiohttp/web_server.py", ""),
@@ -54,6 +55,7 @@ _PLACES: dict[str, tuple[tuple[str, str], ...]] = {
     "answer: spelling, writing": (
         ("bridge/http/doors/connect.py", "_spell"),
         ("bridge/http/answers.py", ""),
+        ("bridge/http/server.py", "_Connection._send"),
         ("bridge/http/server.py", "_Protocol.finish_response"),
     ),
     "desktop's acknowledgement": (

@@ -60,7 +60,7 @@ def routes(door: Connect) -> dict[str, Route]:
     """List the paths of the Connect API."""
     return {
         f"/api/sendmessage/{channel.lower()}": Route(
-            f"connect_{channel.lower()}", partial(door.handle, channel), METHODS, ALLOW
+            f"connect_{channel.lower()}", partial(door.handle, channel), METHODS, ALLOW, whole=True
         )
         for channel in (Channel.CTI, Channel.CRM)
     }
