@@ -240,11 +240,13 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
     cloud = CloudApi(settings, service.gate, service.triggers)
     return {
         **connect.routes(Connect(settings, service.gate, service.triggers)),
-        service.settings.cloud.token_path: Route("cloud_token", cloud.token, refuse=cloud_door.refusal),
+        service.settings.cloud.token_path: Route("cloud_token", cloud.token, refuse=cloud_door.refusal, whole=True),
         f"{service.settings.cloud.token_path}/refresh": Route(
-            "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS", cloud_door.refusal
+            "cloud_refresh", cloud.refresh, ("POST",), "POST, OPTIONS", cloud_door.refusal, whole=True
         ),
-        service.settings.cloud.pop_path: Route("cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS", cloud_door.refusal),
+        service.settings.cloud.pop_path: Route(
+            "cloud_pop", cloud.pop, ("POST",), "POST, OPTIONS", cloud_door.refusal, whole=True
+        ),
         "/api/pops": Route("pops", pops.list_pops),
         "/api/agents": Route("agents", pops.list_agents),
         "/api/licence": Route("licence", pops.licence),
@@ -255,8 +257,8 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
         "/mqtt": Route("mqtt", websocket.handle, ("GET",), "GET, OPTIONS"),
         "/openapi.json": Route("openapi", fixed(openapi.document(service.settings.cloud))),
         "/asyncapi.json": Route("asyncapi", fixed(asyncapi.document())),
-        "/healthz": Route("healthz", health.healthz),
-        "/readyz": Route("readyz", health.readyz),
+        "/healthz": Route("healthz", health.healthz, whole=True),
+        "/readyz": Route("readyz", health.readyz, whole=True),
         "/metrics": Route("metrics", health.metrics),
     }
 
@@ -264,7 +266,7 @@ def _routes(service: Service, dispatch: Dispatch, websocket: WebSocket, pops: Po
 def _feed_routes(service: Service, floor: FloorDoors) -> dict[str, Route]:
     doors = CloudsyncDoors(service.current_settings, service.gate, service.feeds.cloudsync)
     return {
-        "/api/cloudsync/events": Route("cloudsync_events", doors.events, ("POST",), "POST, OPTIONS"),
+        "/api/cloudsync/events": Route("cloudsync_events", doors.events, ("POST",), "POST, OPTIONS", whole=True),
         "/api/stt": Route("stt", doors.stt),
         "/api/cim": Route("cim", doors.cim),
         "/api/dq": Route("dq", doors.quality),
