@@ -13,8 +13,6 @@ _ENCODE = msgspec.json.Encoder().encode
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "popbridge"}
 _PROBLEM = "application/problem+json"
 _JSON = {"Content-Type": "application/json", **_HEADERS}
-
-
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
 
@@ -32,19 +30,30 @@ class Answer:
 
     def spell(self, *, version: str, asks_body: bool) -> bytes:
         """Spell it as HTTP/`version` has it (RFC 9112); without its body for HEAD. No field can begin another one."""
-        head = [f"HTTP/{version} {self.status} {_REASONS[self.status]}"]
-        head += [f"{name}: {value}" for name, value in self.headers.items()]
-        head.append(f"Date: {rfc822_formatted_time()}")
-        if self.status not in _BODILESS:
-            head.append(f"Content-Length: {len(self.body)}")
+        fields = _USUAL_SPELLED if self.headers == _USUAL else _spell(self.headers)
+        length = "" if self.status in _BODILESS else f"Content-Length: {len(self.body)}\r\n"
+        connection = ""
         if not self.keep_alive:
-            head.append("Connection: close")
+            connection = "Connection: close\r\n"
         elif version == "1.0":
-            head.append("Connection: keep-alive")
-        spelled = "\r\n".join(head)
-        if spelled.count("\n") >= len(head) or spelled.count("\r") >= len(head):
-            raise ValueError("a header field has a line break")
-        return spelled.encode() + b"\r\n\r\n" + (self.body if asks_body else b"")
+            connection = "Connection: keep-alive\r\n"
+        head = (
+            f"HTTP/{version} {self.status} {_REASONS[self.status]}\r\n"
+            f"{fields}Date: {rfc822_formatted_time()}\r\n{length}{connection}\r\n"
+        )
+        return head.encode() + self.body if asks_body else head.encode()
+
+
+def _spell(headers: Mapping[str, str]) -> str:
+    spelled = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if spelled.count("\n") > len(headers) or spelled.count("\r") > len(headers):
+        raise ValueError("a header field has a line break")
+    return spelled
+
+
+# What most answers have, as Dispatch completes it.
+_USUAL = {**_JSON, "Vary": "Origin"}
+_USUAL_SPELLED = _spell(_USUAL)
 
 
 Answered = Answer | web.StreamResponse

@@ -99,7 +99,12 @@ class Dispatch:
         try:
             if "Origin" in request.headers:
                 origin = origins.foreign(request, self._settings().customers)
-            response = await _respond(route, request, origin)
+            if route is not None and request.method == "OPTIONS":
+                response: answers.Answered = answers.empty(
+                    204, {"Allow": route.allow} | origins.headers(origin, preflight=origin is not None)
+                )
+            else:
+                response = await _door(route, request)(request)
         except errors.Fault as fault:
             # A body that nobody read to its end would be taken for the next request.
             close = isinstance(fault, Unread) or not (isinstance(request, Whole) or request.content.is_eof())
@@ -134,12 +139,10 @@ async def _behind(below: Below, rest: str, request: web.BaseRequest) -> answers.
     return await below.handler(request, rest)
 
 
-async def _respond(route: Route | None, request: web.BaseRequest, origin: str | None) -> answers.Answered:
+def _door(route: Route | None, request: web.BaseRequest) -> Handler:
     if route is None:
         raise errors.Fault("not_found", "There is no such path here.")
-    if request.method == "OPTIONS":
-        return answers.empty(204, {"Allow": route.allow} | origins.headers(origin, preflight=origin is not None))
     method = "GET" if request.method == "HEAD" and "GET" in route.methods else request.method
     if method not in route.methods:
         raise errors.method_not_allowed(request.method, route.allow)
-    return await route.handler(request)
+    return route.handler

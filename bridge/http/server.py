@@ -40,6 +40,7 @@ class _Connection(asyncio.Protocol):
         "_clock",
         "_due",
         "_held",
+        "_loop",
         "_paused",
         "_peer",
         "_served",
@@ -53,6 +54,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, server: "Server", settings: Http) -> None:
         self._server = server
         self._settings = settings
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._peer: str | None = None
         self._task: asyncio.Task[None] | None = None
@@ -68,9 +70,8 @@ class _Connection(asyncio.Protocol):
         tcp_keepalive(self._transport)
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else None
-        loop = asyncio.get_running_loop()
-        self._due = loop.time() + min(self._settings.head_timeout, self._settings.keepalive)
-        self._clock = loop.call_at(self._due, self._look)
+        self._due = self._loop.time() + min(self._settings.head_timeout, self._settings.keepalive)
+        self._clock = self._loop.call_at(self._due, self._look)
         if not self._server.admit(self):
             self._transport.close()
 
@@ -96,7 +97,7 @@ class _Connection(asyncio.Protocol):
         if request is None or answering is None:
             self._hand_over(data)
         else:
-            self._task = asyncio.get_running_loop().create_task(self._answer(request, answering), name="http: answer")
+            self._task = self._loop.create_task(self._answer(request, answering), name="http: answer")
 
     def pause_writing(self) -> None:
         """Read nothing more of a client that does not read its answers."""
@@ -137,7 +138,7 @@ class _Connection(asyncio.Protocol):
             transport.close()
             return
         self._served = True
-        self._due = asyncio.get_running_loop().time() + self._settings.keepalive
+        self._due = self._loop.time() + self._settings.keepalive
         transport.write(spelled)
         if not answer.keep_alive:
             transport.close()
@@ -164,19 +165,17 @@ class _Connection(asyncio.Protocol):
             return
         self._clock.cancel()
         self._transport = None
-        now = asyncio.get_running_loop().time()
-        protocol = self._server.hand_over(self, None if self._served else self._due - now)
+        protocol = self._server.hand_over(self, None if self._served else self._due - self._loop.time())
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(data)
 
     def _look(self) -> None:
         """Close a connection that asked for nothing in its time; its clock is not set again for each request."""
-        loop = asyncio.get_running_loop()
         if self._task is not None:
-            self._due = loop.time() + self._settings.keepalive
-        if loop.time() < self._due:
-            self._clock = loop.call_at(self._due, self._look)
+            self._due = self._loop.time() + self._settings.keepalive
+        if self._loop.time() < self._due:
+            self._clock = self._loop.call_at(self._due, self._look)
         elif self._transport is not None:
             self._transport.close()
 
