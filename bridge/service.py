@@ -201,7 +201,7 @@ async def running(config_path: Path, data: Path, settings: Settings, *, demo: bo
             },
         )
         service.http = Server(
-            settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None, dispatch.begin
+            settings.http, dispatch.handle, service.http_tls.context if service.http_tls else None, dispatch.door
         )
         async with (
             _background(service.delivery.run(), "delivery"),

@@ -86,13 +86,12 @@ class Dispatch:
             response.keep_alive = False
         return response
 
-    def begin(self, request: Whole) -> Coroutine[Any, Any, answers.Answer] | None:
-        """Begin to answer one request that came whole; None where its door needs aiohttp's."""
+    def door(self, request: Whole) -> Callable[[Whole], Coroutine[Any, Any, answers.Answer]] | None:
+        """Find who answers a request that is read at once; None where that needs aiohttp's."""
         route = self._find(request.raw_path.partition("?")[0])
         if route is None or not route.whole:
             return None
-        answering = self._answer(route, cast("web.BaseRequest", request))
-        return cast("Coroutine[Any, Any, answers.Answer]", answering)
+        return cast("Callable[[Whole], Coroutine[Any, Any, answers.Answer]]", partial(self._answer, route))
 
     async def _answer(self, route: Route | None, request: web.BaseRequest) -> answers.Answered:
         origin: str | None = None

@@ -25,22 +25,27 @@ LONGEST_LINE = 262_144
 LARGEST_FIELD = 16_384
 STOP_WITHIN = 1.5  # seconds, twice at most; the process promises to be gone within 5
 _BACKLOG = 4096
+_SOON = 0.05  # seconds that a body may come after its head, as many clients send it, and still be read with it
+_SHORT = 65_536  # bytes of such a body
 
 log = logging.getLogger("popbridge.http")
 
 Handler = Callable[[web.BaseRequest], Awaitable[answers.Answered]]
-Begin = Callable[[whole.Whole], Coroutine[Any, Any, answers.Answer] | None]
-"""Begins to answer a whole request; None where its door needs aiohttp's."""
+Door = Callable[[whole.Whole], Coroutine[Any, Any, answers.Answer]]
+FindDoor = Callable[[whole.Whole], Door | None]
+"""Finds who answers a request that is read at once; None where that needs aiohttp's."""
 
 
 class _Connection(asyncio.Protocol):
     """One connection, as long as its requests are usual."""
 
     __slots__ = (
+        "_begun",
         "_clock",
         "_due",
         "_held",
         "_loop",
+        "_patience",
         "_paused",
         "_peer",
         "_served",
@@ -64,6 +69,8 @@ class _Connection(asyncio.Protocol):
         self._served = False
         self._due = 0.0
         self._clock: asyncio.TimerHandle
+        self._begun = b""
+        self._patience: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -78,6 +85,8 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._clock.cancel()
+        if self._begun:
+            self._patience.cancel()
         self._transport = None
         self._server.release(self)
 
@@ -89,15 +98,22 @@ class _Connection(asyncio.Protocol):
             self._tail += data
             self._hold()
             return
+        begun, self._begun = self._begun, b""
+        if begun:
+            self._patience.cancel()
+            data = begun + data
         request = whole.read(data)
-        answering = None
-        if request is not None:
+        door = None if request is None else self._server.find_door(request)
+        if request is None or door is None:
+            self._hand_over(data)
+        elif not request.lacks:
             request.remote = self._peer
-            answering = self._server.begin(request)
-        if request is None or answering is None:
+            self._task = self._loop.create_task(self._answer(request, door), name="http: answer")
+        elif begun or request.lacks > _SHORT:
             self._hand_over(data)
         else:
-            self._task = self._loop.create_task(self._answer(request, answering), name="http: answer")
+            self._begun = data
+            self._patience = self._loop.call_later(_SOON, self._hand_over, data)
 
     def pause_writing(self) -> None:
         """Read nothing more of a client that does not read its answers."""
@@ -118,9 +134,9 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _answer(self, request: whole.Whole, answering: Coroutine[Any, Any, answers.Answer]) -> None:
+    async def _answer(self, request: whole.Whole, door: Door) -> None:
         try:
-            answer = await answering
+            answer = await door(request)
         except Exception as error:  # noqa: BLE001 - a bug of ours, whatever it is
             answer = _failed(request.headers.get("Accept", ""), error)
         self._task = None
@@ -155,13 +171,13 @@ class _Connection(asyncio.Protocol):
             return
         self._held = False
         self._transport.resume_reading()
-        if self._tail and not self._server.stopping:
+        if self._tail:
             self._hand_over(self._tail)
 
     def _hand_over(self, data: bytes) -> None:
         """Have aiohttp read these bytes and all that follow."""
         transport = self._transport
-        if transport is None:
+        if transport is None or self._server.stopping:
             return
         self._clock.cancel()
         self._transport = None
@@ -172,7 +188,7 @@ class _Connection(asyncio.Protocol):
 
     def _look(self) -> None:
         """Close a connection that asked for nothing in its time; its clock is not set again for each request."""
-        if self._task is not None:
+        if self._task is not None or self._begun:
             self._due = self._loop.time() + self._settings.keepalive
         if self._loop.time() < self._due:
             self._clock = self._loop.call_at(self._due, self._look)
@@ -282,13 +298,13 @@ class Server:
         settings: Http,
         handler: Handler,
         tls: ssl.SSLContext | None = None,
-        begin: Begin = lambda _: None,
+        find_door: FindDoor = lambda _: None,
     ) -> None:
         self._settings = settings
         self._tls = tls
         self._connections = 0
         self._usual: set[_Connection] = set()
-        self.begin = begin
+        self.find_door = find_door
         self.stopping = False
         self.refused_full = 0
         # aiohttp sees an `Answer` only in `finish_response`, which is ours.

@@ -1,7 +1,7 @@
-"""Whole: a usual request that came in one piece, read at once; whatever is not usual is left to aiohttp.
+"""Whole: a usual request, read at once when it is all there; whatever is not usual is left to aiohttp.
 
 Usual is a strict part of RFC 9112 in which nothing can be read in two ways: GET or POST of a path, fields of printable
-ASCII of which none comes twice and none changes how the bytes are to be read, and as many bytes of body as
+ASCII of which none comes twice and none changes how the bytes are to be read, and at most as many bytes of body as
 Content-Length says.
 """
 
@@ -43,22 +43,28 @@ class Fields:
 
 
 class Whole:
-    """One such request: as much of aiohttp's as a door reads that answers in one piece."""
+    """One such request: as much of aiohttp's as a door reads that answers in one piece.
 
-    __slots__ = ("body", "closes", "content_length", "headers", "method", "raw_path", "remote")
+    `lacks` is how many bytes of its body have not come.
+    """
 
-    def __init__(self, method: str, raw_path: str, headers: Fields, body: bytes, *, closes: bool) -> None:
+    __slots__ = ("body", "closes", "content_length", "headers", "lacks", "method", "raw_path", "remote")
+
+    def __init__(
+        self, method: str, raw_path: str, headers: Fields, body: bytes, content_length: int, *, closes: bool
+    ) -> None:
         self.method = method
         self.raw_path = raw_path
         self.headers = headers
         self.body = body
-        self.content_length = len(body)
+        self.content_length = content_length
+        self.lacks = content_length - len(body)
         self.closes = closes
         self.remote: str | None = None
 
 
 def read(data: bytes) -> Whole | None:
-    """Read the usual request that these bytes are, to the last one; None where they are anything else."""
+    """Read the usual request that these bytes are, its whole head and nothing behind it; None for anything else."""
     head = _HEAD.match(data, 0, LONGEST_HEAD)
     if head is None:
         return None
@@ -69,9 +75,9 @@ def read(data: bytes) -> Whole | None:
         return None
     body = data[head.end() :]
     length = found.get("content-length", "0")
-    if not length.isdigit() or len(length) > 6 or int(length) != len(body):
+    if not length.isdigit() or len(length) > 6 or int(length) < len(body):
         return None
     connection = found.get("connection", "keep-alive").lower()
     if connection not in {"keep-alive", "close"}:
         return None
-    return Whole(method.decode(), raw_path.decode(), Fields(found), body, closes=connection == "close")
+    return Whole(method.decode(), raw_path.decode(), Fields(found), body, int(length), closes=connection == "close")

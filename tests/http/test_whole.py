@@ -90,8 +90,13 @@ def test_what_is_read_at_once_is_read_as_both_of_aiohttps_parsers_read_it(
     loop: asyncio.AbstractEventLoop, sent: bytes
 ) -> None:
     found = whole.read(sent)
+    if found is not None and found.lacks:
+        sent += b"x" * found.lacks
+        found = whole.read(sent)
+        assert found is not None
     if found is None:
         return
+    assert found.lacks == 0
     for parser in (HttpRequestParser, HttpRequestParserPy):
         messages, upgraded, tail = parser(
             BaseProtocol(loop), loop, 2**16, max_line_size=2**18, max_field_size=2**14, auto_decompress=False
@@ -123,10 +128,11 @@ def test_no_part_of_one_and_nothing_more_than_one_is_taken_for_one(
     loop: asyncio.AbstractEventLoop, place: int, more: bytes
 ) -> None:
     del loop
-    assert whole.read(USUAL[:place] + b"") is None or place == len(USUAL)
+    part = whole.read(USUAL[:place])
+    assert part is None or (part.lacks == len(USUAL) - place <= 2)
     assert whole.read(USUAL + USUAL[: place + 1]) is None
     changed = whole.read(USUAL[:place] + more + USUAL[place:])
-    assert changed is None or len(changed.body) == int(changed.headers.get("Content-Length", "0"))
+    assert changed is None or len(changed.body) + changed.lacks == int(changed.headers.get("Content-Length", "0"))
 
 
 def test_what_aiohttp_refuses_is_never_read_at_once(loop: asyncio.AbstractEventLoop) -> None:
