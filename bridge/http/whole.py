@@ -11,11 +11,12 @@ from typing import TypeVar
 LONGEST_HEAD = 8_192  # bytes, fewer than a line or a field may have
 Default = TypeVar("Default")
 
-_TARGET = rb"/[!$-;=?-Z_a-z~]*+"  # what RFC 3986 has in a path and a query
-_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
-_VALUE = rb"[!-~][ -~]*+(?<! )"
-_HEAD = re.compile(rb"(GET|POST) (%b) HTTP/1\.1\r\n((?:%b: %b\r\n){1,64}+)\r\n" % (_TARGET, _NAME, _VALUE))
-_FIELD = re.compile(r"([^:]++): ([^\r]++)\r\n")
+# Atomic groups, not possessive quantifiers, which Python 3.11.0 to 3.11.4 get wrong (cpython #106052).
+_TARGET = rb"(?>/[!$-;=?-Z_a-z~]*)"  # what RFC 3986 has in a path and a query
+_NAME = rb"(?>[!#$%&'*+.^_`|~0-9A-Za-z-]+)"
+_VALUE = rb"[!-~](?>[ -~]*)(?<! )"
+_HEAD = re.compile(rb"(GET|POST) (%b) HTTP/1\.1\r\n((?>(?:%b: %b\r\n){1,64}))\r\n" % (_TARGET, _NAME, _VALUE))
+_FIELD = re.compile(r"((?>[^:]+)): ((?>[^\r]+))\r\n")
 _UNUSUAL = frozenset(
     {"content-encoding", "expect", "proxy-connection", "sec-websocket-key1", "transfer-encoding", "upgrade"}
 )
