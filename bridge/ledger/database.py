@@ -19,7 +19,9 @@ from bridge.words.settings import Ledger as Bounds
 Value = str | bytes | float | None
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_VERSION = 1
+_UPGRADE = Path(__file__).with_name("upgrade.sql")
+_GROUP = Path(__file__).with_name("group.sql")
+_VERSION = 2
 _CACHE_KIB = 65_536  # each connection's; the pages that pops go to stay in it
 # Pages of 4 KiB in the write-ahead log at which the writer itself moves them into the file. That waits for the disk, so
 # another connection does it before; but only the writer, when it stops for it, can ever finish under load.
@@ -79,7 +81,7 @@ class Database:
                 await _make_schema(writer, path)
             yield cls(writer, reader, mover)
 
-    async def write(self, sql: str, *values: Value) -> None:
+    async def write(self, sql: str, values: Sequence[Value]) -> None:
         """Run one statement as a transaction. UnfitError: with these rows it can never be written."""
         async with self._turn:
             with _explained():
@@ -107,8 +109,8 @@ class Database:
 
     async def try_space(self) -> None:
         """See whether there is space again for more than a few rows, which may fit where others were."""
-        await self.write("REPLACE INTO documents (pop, payload) VALUES (-1, zeroblob(?))", _SPACE)
-        await self.write("DELETE FROM documents WHERE pop = -1")
+        await self.write("REPLACE INTO documents (pop, payload) VALUES (-1, zeroblob(?))", (_SPACE,))
+        await self.write("DELETE FROM documents WHERE pop = -1", ())
 
     async def move_log(self) -> None:
         """Move what is in the write-ahead log into the file, while others write and read."""
@@ -144,9 +146,10 @@ def _make(path: Path) -> None:
 
 
 async def _make_schema(writer: aiosqlite.Connection, path: Path) -> None:
-    if await _version(writer) == 0:
-        script = f"BEGIN IMMEDIATE;\n{_SCHEMA.read_text(encoding='utf-8')}\nCOMMIT;"
-        async with writer.executescript(script):
+    before = await _version(writer)
+    if before < _VERSION:
+        parts = [(_SCHEMA if before == 0 else _UPGRADE).read_text(encoding="utf-8"), _GROUP.read_text(encoding="utf-8")]
+        async with writer.executescript("\n".join(["BEGIN IMMEDIATE;", *parts, "COMMIT;"])):
             pass
     if await _version(writer) != _VERSION:
         raise Unavailable("broken", f"{path} was made by another version of popbridge: use that, or another --data.")

@@ -1,28 +1,32 @@
-"""Group: what one transaction will write, already spelled for it: rows as JSON, and payloads end to end."""
+"""Group: what one transaction will write, already spelled for it: pops as values to bind, all else as JSON."""
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 
 from bridge.words.ledger import Entry, Record, Remembered, Step, Trouble, Unavailable
 
-LARGEST = 2_000  # pops in one group: what is in it waits for all of it
-LARGEST_PAYLOADS = 8 * 1024 * 1024  # bytes of payload, likewise
+LARGEST = 500  # pops in one group: what is in it waits for all of it
+LARGEST_PAYLOADS = 1024 * 1024  # bytes of payload, likewise; SQLite keeps them until it gets a group of that size again
 _DETAIL = 500  # characters of a step's detail that are kept
+_STEP = 100  # bytes that a step takes, roughly, without its detail
 
-WRITE = """
-    INSERT INTO groups (pops, payloads, steps, changes, answers, records, agents, last) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_VALUES = 18  # of a pop
+_NOTES = 6  # values after those of the pops
+_FILLER = (0,) * _VALUES
 
 Scalar = str | float | None
+Value = Scalar | bytes
+Row = tuple[Scalar, ...]
 _encode = msgspec.json.Encoder().encode
 
 
 class Notes(msgspec.Struct):
     """What nobody waits for: written with the next group if this one fails. Of a pop's changes the last one counts."""
 
-    steps: list[bytes] = []
+    steps: list[Row] = []
     changes: dict[str, tuple[str | None, bool]] = {}
     answers: dict[tuple[str, str, str], bytes] = {}
     records: dict[tuple[str, str, str], bytes] = {}
@@ -31,9 +35,8 @@ class Notes(msgspec.Struct):
 
     def step(self, number: int, popid: str, step: Step, *, final: bool) -> None:
         """Take a further step of a pop."""
-        row = _step(popid, number, step, final=final)
-        self.steps.append(row)
-        self.size += len(row)
+        self.steps.append(_step(popid, number, step, final=final))
+        self.size += _STEP + len(step.detail)
         self.change(popid, step.status, over=final)
 
     def change(self, popid: str, status: str | None, *, over: bool) -> None:
@@ -76,10 +79,11 @@ class Notes(msgspec.Struct):
 class Group(msgspec.Struct):
     """Filled on the event loop: pops that callers wait for, written whole or not at all, and notes."""
 
-    pops: list[bytes] = []
-    payloads: list[bytes] = []
+    pops: int = 0
+    values: list[Value] = []  # of one pop after the other
+    first_steps: list[Row] = []  # of pops that have several
+    accepted: int = 0  # pops and their first steps
     payload_size: int = 0
-    first_steps: list[bytes] = []
     answers: list[bytes] = []
     waiting: list[asyncio.Future[None]] = []
     readers: list[asyncio.Future[None]] = []
@@ -88,12 +92,12 @@ class Group(msgspec.Struct):
     @property
     def full(self) -> bool:
         """Whether further pops should go to the next group."""
-        return len(self.pops) >= LARGEST or self.payload_size >= LARGEST_PAYLOADS
+        return self.pops >= LARGEST or self.payload_size >= LARGEST_PAYLOADS
 
     @property
     def rows(self) -> int:
         """Count the pops and steps."""
-        return len(self.pops) + len(self.first_steps) + len(self.notes.steps)
+        return self.accepted + len(self.notes.steps)
 
     @property
     def size(self) -> int:
@@ -104,13 +108,14 @@ class Group(msgspec.Struct):
         self, number: int, entry: Entry, steps: Sequence[Step], answer: Remembered | None, *, final: bool
     ) -> int:
         """Take a pop with its first steps; return the last number used. Raises before anything of it is taken."""
-        size = len(entry.payload)
-        pop = _row(
+        last = steps[-1]
+        several = len(steps) > 1
+        pop = (
             number,
             entry.popid,
             entry.customer,
             entry.agent,
-            entry.channel,
+            str(entry.channel),
             entry.event,
             entry.campaign,
             entry.reference,
@@ -119,33 +124,40 @@ class Group(msgspec.Struct):
             entry.expires,
             entry.key,
             None if entry.fingerprint is None else entry.fingerprint.hex(),
-            steps[-1].status,
+            str(last.status),
             0 if final else 1,
-            self.payload_size,
-            size,
+            entry.payload,
+            None if several else last.at,
+            last.detail[:_DETAIL],
         )
-        rows = [_step(entry.popid, number + nth, step, final=True) for nth, step in enumerate(steps, 1)]
-        if answer is not None:
-            self.answers.append(_answer(answer))
-        self.pops.append(pop)
+        texts = "".join([value for value in pop if type(value) is str])
+        rows = (
+            [_step(entry.popid, number + nth, step, final=True) for nth, step in enumerate(steps, 1)] if several else []
+        )
+        remembered = None if answer is None else _answer(answer)
+        self.values += pop if _plain(texts) else [storable(v) if isinstance(v, str) else v for v in pop]
         self.first_steps += rows
-        self.payloads.append(entry.payload)
-        self.payload_size += size
-        return number + len(rows)
+        if remembered is not None:
+            self.answers.append(remembered)
+        self.pops += 1
+        self.accepted += 1 + len(steps)
+        self.payload_size += len(entry.payload)
+        return number + len(steps)
 
-    def spelled(self, last: int) -> tuple[str | bytes | int, ...]:
-        """Spell the values of WRITE."""
+    def spelled(self, last: int) -> tuple[str, list[Value]]:
+        """Give the statement that writes all this, and its values."""
         notes = self.notes
-        return (
-            _array(self.pops),
-            b"".join(self.payloads),
-            _array(self.first_steps + notes.steps),
-            _array([_row(popid, status, 0 if over else 1) for popid, (status, over) in notes.changes.items()]),
+        room = _room(self.pops)
+        return _statement(room), [
+            *self.values,
+            *_FILLER * (room - self.pops),
+            _json([*self.first_steps, *notes.steps]),
+            _json([(popid, status, 0 if over else 1) for popid, (status, over) in notes.changes.items()]),
             _array([*self.answers, *notes.answers.values()]),
             _array(list(notes.records.values())),
             _array(list(notes.agents.values())),
             last,
-        )
+        ]
 
     def succeed(self) -> None:
         """Tell who waits that it is written."""
@@ -168,6 +180,26 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
+def _room(pops: int) -> int:
+    """Give for how many pops the statement is made: each size is prepared once and kept, so there are few of them."""
+    coarse = 1 << max(0, pops.bit_length() - 3)
+    return -(-pops // coarse) * coarse
+
+
+@cache
+def _statement(pops: int) -> str:
+    pop = f"({', '.join('?' * _VALUES)}{', NULL' * _NOTES})"
+    notes = f"({'NULL, ' * _VALUES}{', '.join('?' * _NOTES)})"
+    return f"INSERT INTO groups VALUES {', '.join([*[pop] * pops, notes])}"  # noqa: S608 - of this file
+
+
+def _plain(text: str) -> bool:
+    """Tell whether it is stored as it is. UnicodeEncodeError: it cannot be stored."""
+    if not text.isascii():
+        text.encode()
+    return "\0" not in text
+
+
 def _row(*values: Scalar) -> bytes:
     row = _encode(values)
     if b"\\u0000" in row:
@@ -175,8 +207,11 @@ def _row(*values: Scalar) -> bytes:
     return row
 
 
-def _step(popid: str, number: int, step: Step, *, final: bool) -> bytes:
-    return _row(popid, number, step.status, step.at, step.detail[:_DETAIL], 1 if final else 0)
+def _step(popid: str, number: int, step: Step, *, final: bool) -> Row:
+    detail = step.detail[:_DETAIL]
+    if detail and not _plain(detail):
+        detail = storable(detail)
+    return (popid, number, step.status, step.at, detail, 1 if final else 0)
 
 
 def _answer(answer: Remembered) -> bytes:
@@ -191,5 +226,9 @@ def _answer(answer: Remembered) -> bytes:
     )
 
 
-def _array(rows: list[bytes]) -> str:
-    return (b"[" + b",".join(rows) + b"]").decode()
+def _array(rows: list[bytes]) -> str | None:
+    return (b"[" + b",".join(rows) + b"]").decode() if rows else None
+
+
+def _json(rows: Sequence[Row]) -> str | None:
+    return _encode(rows).decode() if rows else None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from bridge.ledger import queries
 from bridge.ledger.database import Database, UnfitError
-from bridge.ledger.group import WRITE, Group, Notes
+from bridge.ledger.group import Group, Notes
 from bridge.words.ledger import Entry, Remembered, Step, Trouble, Unavailable
 from bridge.words.settings import Ledger as Bounds
 
@@ -127,11 +127,11 @@ class Writer:
     async def _write(self) -> None:
         # Without a group it only tries whether the disk can be written again.
         group = self._written = self._groups.popleft() if self._groups else Group()
-        self._paced = len(group.pops) >= MANY
+        self._paced = group.pops >= MANY
         try:
             if self.trouble == "full":
                 await self._database.try_space()
-            await self._database.write(WRITE, *group.spelled(self.last))
+            await self._database.write(*group.spelled(self.last))
         except Unavailable as failure:
             self._failed(group, failure)
         except UnfitError:
@@ -147,7 +147,7 @@ class Writer:
     def _succeeded(self, group: Group) -> None:
         group.succeed()
         self.groups += 1
-        self.pops += len(group.pops)
+        self.pops += group.pops
         if self.trouble is not None:
             self.trouble = None
             _log.warning("the ledger can be written again")

@@ -6,6 +6,7 @@ import stat
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,3 +233,34 @@ async def test_a_ledger_of_another_version_is_left_alone(data: Path) -> None:
     with pytest.raises(Unavailable, match="another version"):
         async with Ledger.open(data):
             pass
+
+
+async def test_groups_of_every_size_are_written_whole(data: Path) -> None:
+    # A statement has room for some pops more than there are; past 500 pops, or 1 MiB of them, a further one follows.
+    written = 0
+    async with Ledger.open(data) as ledger:
+        for size in (*range(1, 35), 63, 65, 447, 501, 1_203):
+            await asyncio.gather(*(accept(ledger, entry(f"pop-{written + n:012}")) for n in range(size)))
+            written += size
+            assert ledger.counted["pops"] == written
+        assert await listed(ledger) == [f"pop-{number:012}" for number in reversed(range(written))]
+        large = [
+            msgspec.structs.replace(entry(f"large-{n:012}"), payload=bytes([65 + n % 26]) * 131_072) for n in range(30)
+        ]
+        groups = ledger.counted["groups"]
+        await asyncio.gather(*(ledger.accept(one, [Step("accepted", NOON)]) for one in large))
+        assert ledger.counted["groups"] >= groups + 3
+        taken = {one.popid: one for one, _ in await ledger.take_up(NOON)}
+        assert [taken[one.popid] for one in large] == large
+
+
+async def test_pops_with_one_first_step_and_with_several_share_a_group(ledger: Ledger) -> None:
+    steps = [
+        [Step("accepted", NOON + n, f"step of {n}"), Step("refused", NOON + n + 0.5, "busy")][: 1 + n % 2]
+        for n in range(9)
+    ]
+    await asyncio.gather(*(ledger.accept(entry(f"pop-{n:012}"), some) for n, some in enumerate(steps)))
+    for n, some in enumerate(steps):
+        found = await ledger.pop(f"pop-{n:012}", "acme")
+        assert found is not None
+        assert (found.steps, found.status) == (some, some[-1].status)
