@@ -1,7 +1,6 @@
 """Writer: the queue before the disk. What comes while a group is written makes up the next one."""
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Sequence
@@ -30,8 +29,8 @@ class Writer:
         self._bounds = bounds
         self._groups: deque[Group] = deque()
         self._written = _NOTHING
-        self._wake = asyncio.Event()
-        self._hurry = asyncio.Event()
+        self._due = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
         self._paced = False
         self.closing = False
         self.last = last
@@ -70,17 +69,15 @@ class Writer:
         self.last = group.accept(number, entry, steps, answer, final=final)
         waiting = asyncio.get_running_loop().create_future()
         group.waiting.append(waiting)
-        self._wake.set()
-        self._hurry.set()
+        self._due.set()
         await waiting
 
     def notes(self) -> Notes:
         """Give the notes to fill. They are written soon."""
         if not self._groups:
             self._groups.append(Group())
-        # While nothing can be written, what nobody waits for does not hurry.
-        if self.trouble is None:
-            self._wake.set()
+        if self._alarm is None and not self._due.is_set():
+            self._set_alarm(NOTES_WAIT)
         return self._groups[-1].notes
 
     async def settled(self) -> None:
@@ -89,7 +86,7 @@ class Writer:
         if newest is not _NOTHING and self.trouble is None and not self.closing:
             tried = asyncio.get_running_loop().create_future()
             newest.readers.append(tried)
-            self._hurry.set()
+            self._due.set()
             await tried
 
     async def run(self) -> None:
@@ -97,21 +94,20 @@ class Writer:
         loop = asyncio.get_running_loop()
         begun = -PACE
         while not self.closing:
-            if self.trouble is None:
-                await self._wake.wait()
-                await _set_within(self._hurry, NOTES_WAIT)
-            else:
-                await _set_within(self._wake, TRIED_AGAIN_AFTER)
+            await self._due.wait()
             if self._paced and (early := begun + PACE - loop.time()) > 0:
                 await asyncio.sleep(early)
-            self._wake.clear()
-            self._hurry.clear()
+            self._due.clear()
+            if self._alarm is not None:
+                self._alarm.cancel()
+                self._alarm = None
             begun = loop.time()
             if self._groups or self.trouble is not None:
                 await self._write()
-            if self._groups and self.trouble is None:
-                self._wake.set()
-                self._hurry.set()
+            if self.trouble is not None:
+                self._set_alarm(TRIED_AGAIN_AFTER)
+            elif self._groups and (self._groups[0].waiting or self._alarm is None):
+                self._due.set()  # else there are only notes, which wait for the alarm
         while self._groups:
             await self._write()
             if self.trouble is not None:
@@ -121,8 +117,12 @@ class Writer:
     def close(self) -> None:
         """Let `run` end when everything is written, or cannot be."""
         self.closing = True
-        self._wake.set()
-        self._hurry.set()
+        self._due.set()
+
+    def _set_alarm(self, seconds: float) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self._due.set)
 
     async def _write(self) -> None:
         # Without a group it only tries whether the disk can be written again.
@@ -171,10 +171,3 @@ class Writer:
         self._groups.clear()
         if lost:
             _log.error("%d steps could not be written before the end", lost)
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    if not event.is_set():
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await event.wait()
