@@ -21,7 +21,7 @@ CREATE TRIGGER write_pop INSTEAD OF INSERT ON groups WHEN NEW.number BEGIN
     SELECT NEW.number, NEW.number + 1, NEW.status, NEW.at, NEW.detail WHERE NEW.at IS NOT NULL;
 END;
 
-CREATE TRIGGER write_rest INSTEAD OF INSERT ON groups WHEN NEW.last IS NOT NULL BEGIN
+CREATE TRIGGER write_notes INSTEAD OF INSERT ON groups WHEN NEW.last IS NOT NULL BEGIN
     -- A pop that was purged meanwhile, or whose group failed, gets no steps. One that goes to and fro between desktops
     -- keeps its first 200, and how it ends.
     INSERT INTO steps (pop, number, status, at, detail)
@@ -38,6 +38,12 @@ CREATE TRIGGER write_rest INSTEAD OF INSERT ON groups WHEN NEW.last IS NOT NULL 
     ) AS change
     WHERE pops.popid = change.popid;
 
+    UPDATE numbers SET last = NEW.last;
+END;
+
+-- Most groups have nothing of this.
+CREATE TRIGGER write_rest INSTEAD OF INSERT ON groups
+WHEN NEW.answers IS NOT NULL OR NEW.records IS NOT NULL OR NEW.agents IS NOT NULL BEGIN
     REPLACE INTO answers (customer, api, key, fingerprint, status, body, at)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
         json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]'),
@@ -57,8 +63,6 @@ CREATE TRIGGER write_rest INSTEAD OF INSERT ON groups WHEN NEW.last IS NOT NULL 
     REPLACE INTO agents (customer, agent, at)
     SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
     FROM json_each(NEW.agents);
-
-    UPDATE numbers SET last = NEW.last;
 END;
 
 PRAGMA user_version = 2;
