@@ -33,11 +33,11 @@ class Notes(msgspec.Struct):
     agents: dict[tuple[str, str], bytes] = {}
     size: int = 0
 
-    def step(self, number: int, popid: str, step: Step, *, final: bool) -> None:
+    def step(self, number: int, popid: str, status: str, at: float, detail: str, *, final: bool) -> None:
         """Take a further step of a pop."""
-        self.steps.append(_step(popid, number, step, final=final))
-        self.size += _STEP + len(step.detail)
-        self.change(popid, step.status, over=final)
+        self.steps.append((popid, number, status, at, _detail(detail), 1 if final else 0))
+        self.size += _STEP + len(detail)
+        self.change(popid, status, over=final)
 
     def change(self, popid: str, status: str | None, *, over: bool) -> None:
         """Take a pop's new status, if it has one, and whether it is over."""
@@ -130,15 +130,16 @@ class Group(msgspec.Struct):
             None if several else last.at,
             last.detail[:_DETAIL],
         )
-        texts = "".join([value for value in pop if type(value) is str])
-        rows = (
-            [_step(entry.popid, number + nth, step, final=True) for nth, step in enumerate(steps, 1)] if several else []
-        )
-        remembered = None if answer is None else _answer(answer)
-        self.values += pop if _plain(texts) else [storable(v) if isinstance(v, str) else v for v in pop]
-        self.first_steps += rows
-        if remembered is not None:
-            self.answers.append(remembered)
+        texts = "".join([value for value in pop if isinstance(value, str)])
+        plain = _plain(texts)
+        remembered = [] if answer is None else [_answer(answer)]
+        if several:
+            self.first_steps += [
+                (entry.popid, number + nth, step.status, step.at, _detail(step.detail), 1)
+                for nth, step in enumerate(steps, 1)
+            ]
+        self.values += pop if plain else [storable(value) if isinstance(value, str) else value for value in pop]
+        self.answers += remembered
         self.pops += 1
         self.accepted += 1 + len(steps)
         self.payload_size += len(entry.payload)
@@ -207,11 +208,8 @@ def _row(*values: Scalar) -> bytes:
     return row
 
 
-def _step(popid: str, number: int, step: Step, *, final: bool) -> Row:
-    detail = step.detail[:_DETAIL]
-    if detail and not _plain(detail):
-        detail = storable(detail)
-    return (popid, number, step.status, step.at, detail, 1 if final else 0)
+def _detail(text: str) -> str:
+    return storable(text[:_DETAIL]) if text and not _plain(text) else text[:_DETAIL]
 
 
 def _answer(answer: Remembered) -> bytes:

@@ -125,8 +125,7 @@ class Ledger:
             # `behind` has kept new pops out for long: what comes is from few pops that change again and again.
             self.dropped += 1
             return
-        self._writer.last += 1
-        self._writer.notes().step(self._writer.last, popid, Step(status, at, detail), final=final)
+        self._writer.note(popid, status, at, detail, final=final)
 
     def close(self, popid: str) -> None:
         """Tell that a pop is over without a further step, so that it is not taken up again."""

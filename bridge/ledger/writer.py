@@ -34,18 +34,11 @@ class Writer:
         self._paced = False
         self.closing = False
         self.last = last
+        self.waiting = 0  # pops and steps that wait or are being written
         self.trouble: Trouble | None = None
         self.pops = 0
         self.groups = 0
         self.failures = 0
-
-    @property
-    def waiting(self) -> int:
-        """Count the pops and steps that wait or are being written."""
-        rows = self._written.rows
-        for group in self._groups:
-            rows += group.rows
-        return rows
 
     @property
     def behind(self) -> bool:
@@ -69,8 +62,15 @@ class Writer:
         self.last = group.accept(number, entry, steps, answer, final=final)
         waiting = asyncio.get_running_loop().create_future()
         group.waiting.append(waiting)
+        self.waiting += 1 + len(steps)
         self._due.set()
         await waiting
+
+    def note(self, popid: str, status: str, at: float, detail: str, *, final: bool) -> None:
+        """Take a further step of a pop."""
+        self.last += 1
+        self.waiting += 1
+        self.notes().step(self.last, popid, status, at, detail, final=final)
 
     def notes(self) -> Notes:
         """Give the notes to fill. They are written soon."""
@@ -138,6 +138,7 @@ class Writer:
             # Another try would fail too, and hold up everything after it.
             _log.exception("a group of %d pops and steps contradicts the schema and was left out", group.rows)
             self.failures += 1
+            self.waiting -= group.rows
             group.fail("broken", "The ledger could not take a row of the same group.")
         else:
             self._succeeded(group)
@@ -148,12 +149,14 @@ class Writer:
         group.succeed()
         self.groups += 1
         self.pops += group.pops
+        self.waiting -= group.rows
         if self.trouble is not None:
             self.trouble = None
             _log.warning("the ledger can be written again")
 
     def _failed(self, group: Group, failure: Unavailable) -> None:
         self.failures += 1
+        self.waiting -= group.accepted  # the notes are tried again
         if self.trouble != failure.reason:
             self.trouble = failure.reason
             _log.error("nothing can be written (%s): %s", failure.reason, failure)

@@ -147,6 +147,23 @@ async def test_callers_at_once_all_hear_of_it(data: Path) -> None:
         assert await listed(ledger) == []
 
 
+async def test_nothing_is_counted_as_waiting_once_it_was_written_or_refused(data: Path) -> None:
+    async with Ledger.open(data, SHORT) as ledger:
+        await accept(ledger, entry("pop-000000000001"))
+        async with locked(data):
+            tries = [accept(ledger, entry(f"try-{number:012}")) for number in range(5)]
+            ledger.note("pop-000000000001", "sent", NOON)
+            await asyncio.gather(*tries, return_exceptions=True)
+            ledger.note("pop-000000000001", "held", NOON)
+            assert ledger.waiting == 2
+        await eventually(lambda: ledger.usable)
+        with pytest.raises(Unavailable):
+            await accept(ledger, entry("pop-000000000001"))
+        ledger.note("pop-000000000001", "shown", NOON, final=True)
+        await ledger.settled()
+        assert ledger.waiting == 0
+
+
 async def test_closing_while_nothing_can_be_written_ends(data: Path) -> None:
     async with AsyncExitStack() as stack, Ledger.open(data, SHORT) as ledger:
         await accept(ledger, entry("pop-000000000001"))
