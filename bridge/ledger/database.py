@@ -5,6 +5,8 @@ import contextlib
 import logging
 import os
 import sqlite3
+import sys
+import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -24,8 +26,11 @@ _GROUP = Path(__file__).with_name("group.sql")
 _VERSION = 2
 _CACHE_KIB = 65_536  # each connection's; the pages that pops go to stay in it
 # Pages of 4 KiB in the write-ahead log at which the writer itself moves them into the file. That waits for the disk, so
-# another connection does it before; but only the writer, when it stops for it, can ever finish under load.
+# another connection does it before; but only the writer, when it stops for it, can ever finish under load: for a log
+# that is long, when little is left to be moved, and at the latest for the largest.
+_LONG_LOG = 4_000
 _LARGEST_LOG = 16_000
+_LAST = 19  # the niceness of who runs when nobody else would
 _SPACE = 1024 * 1024
 _TROUBLES: dict[int, Trouble] = {
     sqlite3.SQLITE_FULL: "full",
@@ -70,6 +75,8 @@ class Database:
                     for _ in range(3)
                 ]
                 await writer.execute_fetchall("PRAGMA journal_mode = WAL")
+                await mover.create_function("give_way", 0, _give_way)
+                await mover.execute_fetchall("SELECT give_way()")
                 for connection in (writer, reader):
                     await connection.execute_fetchall(f"PRAGMA cache_size = -{_CACHE_KIB}")
                     await connection.execute_fetchall("PRAGMA temp_store = MEMORY")
@@ -113,9 +120,17 @@ class Database:
         await self.write("DELETE FROM documents WHERE pop = -1", ())
 
     async def move_log(self) -> None:
-        """Move what is in the write-ahead log into the file, while others write and read."""
+        """Move what is in the write-ahead log into the file, while others write and read.
+
+        What they write meanwhile stays in the log. Where that is long, they wait until this little is moved as well:
+        only a log that was moved as a whole begins again at its start.
+        """
         with _explained():
-            await self._mover.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+            ((_, pages, _),) = await self._mover.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
+        if pages >= _LONG_LOG:
+            async with self._turn:
+                with _explained():
+                    await self._writer.execute_fetchall("PRAGMA wal_checkpoint(PASSIVE)")
 
     async def read(self, shape: type[T], sql: str, *values: Value) -> T | None:
         """Run a query of one JSON text, and read that as `shape`; None if there is no row, or NULL."""
@@ -136,6 +151,13 @@ def _explained() -> Iterator[None]:
         raise Unavailable(reason, f"The ledger cannot be used: {error}.") from error
     except OSError as error:
         raise Unavailable("broken", f"The ledger cannot be used: {error.strerror}.") from error
+
+
+def _give_way() -> None:
+    """Let this thread run when no other wants the core: where there is one, each of its turns would delay all pops."""
+    if sys.platform == "linux":  # elsewhere the whole process would give way
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
 
 
 def _make(path: Path) -> None:

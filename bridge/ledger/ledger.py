@@ -28,7 +28,7 @@ from bridge.words.ledger import (
 from bridge.words.settings import Ledger as Bounds
 
 PURGED_EVERY = 10.0
-LOG_MOVED_EVERY = 1.0
+LOG_MOVED_EVERY = 0.2  # seconds; what is moved at a time delays pops
 SEEN_EVERY = 10.0  # an agent that is seen all the time is written once in this time
 _SEEN = 100_000  # agents of whom that is known
 
