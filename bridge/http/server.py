@@ -91,7 +91,8 @@ class _Connection(asyncio.Protocol):
         self._server.release(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._transport is None or self._server.stopping:
+        # What TLS still held of a connection that we closed is delivered while it is being closed.
+        if self._transport is None or self._transport.is_closing() or self._server.stopping:
             return
         if self._task is not None:
             # The next request came before the answer: that is aiohttp's, as soon as it is its turn.
@@ -101,16 +102,16 @@ class _Connection(asyncio.Protocol):
         begun, self._begun = self._begun, b""
         if begun:
             self._patience.cancel()
-            data = begun + data
-        request = whole.read(data)
+        came = (begun, data) if begun else (data,)
+        request = whole.read(begun + data)
         door = None if request is None else self._server.find_door(request)
         if request is None or door is None:
-            self._hand_over(data)
+            self._hand_over(*came)
         elif not request.lacks:
             request.remote = self._peer
             self._task = self._loop.create_task(self._answer(request, door), name="http: answer")
         elif begun or request.lacks > _SHORT:
-            self._hand_over(data)
+            self._hand_over(*came)
         else:
             self._begun = data
             self._patience = self._loop.call_later(_SOON, self._hand_over, data)
@@ -174,8 +175,11 @@ class _Connection(asyncio.Protocol):
         if self._tail:
             self._hand_over(self._tail)
 
-    def _hand_over(self, data: bytes) -> None:
-        """Have aiohttp read these bytes and all that follow."""
+    def _hand_over(self, *came: bytes) -> None:
+        """Have aiohttp read these bytes and all that follow.
+
+        They are given as they came: it answers no request that came together with one that it refuses.
+        """
         transport = self._transport
         if transport is None or self._server.stopping:
             return
@@ -184,11 +188,12 @@ class _Connection(asyncio.Protocol):
         protocol = self._server.hand_over(self, None if self._served else self._due - self._loop.time())
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
-        protocol.data_received(data)
+        for data in came:
+            protocol.data_received(data)
 
     def _look(self) -> None:
         """Close a connection that asked for nothing in its time; its clock is not set again for each request."""
-        if self._task is not None or self._begun:
+        if self._task is not None or self._begun or self._paused:
             self._due = self._loop.time() + self._settings.keepalive
         if self._loop.time() < self._due:
             self._clock = self._loop.call_at(self._due, self._look)

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from bridge.certificates import make_development_pair
 from bridge.http import answers, body
 from bridge.http.dispatch import Dispatch, Route
 from bridge.http.server import Server
@@ -23,11 +27,11 @@ Answering = Callable[[web.BaseRequest], Awaitable[answers.Answered]]
 class House:
     """A server with one door, which waits until it may answer."""
 
-    def __init__(self, **http: Duration | int) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, **http: Duration | int) -> None:
         settings = Settings(http=Http(bind=Address("127.0.0.1", 0), **http))  # type: ignore[arg-type]
         dispatch = Dispatch(lambda: settings)
         dispatch.open({"/usual": Route("usual", self._answer, ("GET", "POST"), whole=True)}, {})
-        self.server = Server(settings.http, dispatch.handle, None, dispatch.door)
+        self.server = Server(settings.http, dispatch.handle, tls, dispatch.door)
         self.may = asyncio.Event()
         self.may.set()
         self.writers: list[asyncio.StreamWriter] = []
@@ -60,8 +64,8 @@ class House:
 
 
 @asynccontextmanager
-async def opened(**http: Duration | int) -> AsyncIterator[House]:
-    house = House(**http)
+async def opened(tls: ssl.SSLContext | None = None, **http: Duration | int) -> AsyncIterator[House]:
+    house = House(tls, **http)
     await house.server.start()
     try:
         yield house
@@ -118,6 +122,20 @@ async def test_a_body_may_come_soon_after_its_head_or_late_or_in_pieces(monkeypa
         assert house.begun[3:] == ["{} 127.0.0.1 BaseRequest"] * 3
 
 
+async def test_what_is_refused_behind_a_request_does_not_keep_it_from_its_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.http.server._SOON", WITHIN)
+    async with opened() as house:
+        reader, writer = await house.open()
+        writer.write(USUAL[:-1])
+        await asyncio.sleep(0.05)
+        writer.write(b"}nonsense\r\n\r\n")
+        received = await ended(reader)
+        assert received.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"HTTP/1.0 400 Bad Request\r\n" in received
+
+
 async def test_who_hangs_up_or_is_stopped_before_the_body_has_come_does_no_harm(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -167,6 +185,21 @@ async def test_who_reads_no_answers_is_not_read() -> None:
                 await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(len(house.said))
         assert len(house.begun) == 3
+
+
+async def test_who_reads_its_answers_slowly_is_not_idle() -> None:
+    async with opened(keepalive=Duration(0.1)) as house:
+        house.said = "{" + " " * 32_000_000 + "}"
+        reader, writer = await house.open()
+        for _ in range(2):
+            writer.write(USUAL)
+            await asyncio.sleep(0.3)
+        assert len(house.begun) == 1
+        for _ in range(2):
+            async with asyncio.timeout(WITHIN):
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(len(house.said))
+        assert len(house.begun) == 2
 
 
 async def test_who_asks_for_nothing_is_closed_by_the_heads_time() -> None:
@@ -293,6 +326,39 @@ async def test_a_connection_too_many_is_closed_and_counted() -> None:
         assert (house.server.connections, house.server.refused_full) == (1, 1)
         writer.write(USUAL)
         assert b" 200 OK" in await answer(reader)
+
+
+async def test_what_comes_over_tls_on_a_connection_too_many_is_not_read(tmp_path: Path) -> None:
+    """A request that comes with the end of the handshake is there when the connection is refused."""
+    certificate, key = make_development_pair(tmp_path, ["127.0.0.1"])
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with opened(tls, max_connections=1) as house:
+        address = house.server.address
+        reader, writer = await asyncio.open_connection(address.host, address.port, ssl=trusting)
+        house.writers.append(writer)
+        loop = asyncio.get_running_loop()
+        with socket.socket() as line:
+            line.setblocking(False)
+            await loop.sock_connect(line, (address.host, address.port))
+            came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = trusting.wrap_bio(came, goes, server_hostname=address.host)
+            shaken = False
+            while not shaken:
+                try:
+                    client.do_handshake()
+                    shaken = True
+                    client.write(USUAL)
+                except ssl.SSLWantReadError:
+                    pass
+                await loop.sock_sendall(line, goes.read())
+                if not shaken:
+                    came.write(await asyncio.wait_for(loop.sock_recv(line, 65_536), WITHIN))
+            await house.until(lambda: house.server.refused_full == 1)
+            writer.write(USUAL.replace(b"{}", b"{2"))
+            assert b" 200 OK" in await answer(reader)
+            assert [said[:2] for said in house.begun] == ["{2"]
 
 
 async def test_triggers_follow_one_another_on_one_connection_however_they_come(
