@@ -140,6 +140,11 @@ class _Connection(asyncio.Protocol):
             answer = await door(request)
         except Exception as error:  # noqa: BLE001 - a bug of ours, whatever it is
             answer = _failed(request.headers.get("Accept", ""), error)
+        except asyncio.CancelledError:
+            # By `end`, or because what it waited for was cancelled: there will be no answer.
+            if self._transport is not None:
+                self._transport.close()
+            raise
         self._task = None
         self._send(answer, closes=request.closes)
 

@@ -38,7 +38,7 @@ class House:
         self.begun: list[str] = []
         self.cancelled = 0
         self.said = "{}"
-        self.fails: Exception | None = None
+        self.fails: BaseException | None = None
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         opened = await asyncio.open_connection("127.0.0.1", self.server.address.port)
@@ -314,6 +314,16 @@ async def test_a_bug_of_ours_is_500_and_the_connection_goes_on(
         writer.write(USUAL)
         assert b" 200 OK" in await answer(reader)
     assert [record.message for record in caplog.records] == ["a handler failed"]
+
+
+async def test_a_request_whose_work_was_cancelled_ends_its_connection() -> None:
+    async with opened() as house:
+        for sent in (USUAL, ODD):
+            reader, writer = await house.open()
+            house.fails = asyncio.CancelledError()
+            writer.write(sent)
+            assert await ended(reader) == b""
+        await house.until(lambda: house.server.connections == 0)
 
 
 async def test_a_connection_too_many_is_closed_and_counted() -> None:
