@@ -68,15 +68,16 @@ class Writer:
 
     def note(self, popid: str, status: str, at: float, detail: str, *, final: bool) -> None:
         """Take a further step of a pop."""
+        self.notes().step(self.last + 1, popid, status, at, detail, final=final)  # first: it may raise
         self.last += 1
         self.waiting += 1
-        self.notes().step(self.last, popid, status, at, detail, final=final)
 
     def notes(self) -> Notes:
         """Give the notes to fill. They are written soon."""
         if not self._groups:
             self._groups.append(Group())
-        if self._alarm is None and not self._due.is_set():
+        # While nothing can be written, what nobody waits for does not hurry.
+        if self._alarm is None and self.trouble is None and not self._due.is_set():
             self._set_alarm(NOTES_WAIT)
         return self._groups[-1].notes
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge.ledger.ledger import Ledger
+from bridge.ledger.writer import TRIED_AGAIN_AFTER
 from bridge.words.ledger import Entry, Record, Remembered, Step, Unavailable
 from bridge.words.settings import Duration
 from bridge.words.settings import Ledger as Bounds
@@ -162,6 +164,30 @@ async def test_nothing_is_counted_as_waiting_once_it_was_written_or_refused(data
         ledger.note("pop-000000000001", "shown", NOON, final=True)
         await ledger.settled()
         assert ledger.waiting == 0
+
+
+async def test_notes_that_keep_coming_do_not_make_it_try_more_often(data: Path) -> None:
+    async with Ledger.open(data, SHORT) as ledger:
+        await accept(ledger, entry("pop-000000000001"))
+        async with locked(data):
+            ledger.note("pop-000000000001", "sent", NOON)
+            await eventually(lambda: ledger.trouble == "busy")
+            begun, failures = time.monotonic(), ledger.counted["failures"]
+            while time.monotonic() < begun + 1.5:
+                ledger.note("pop-000000000001", "sent", NOON)
+                await asyncio.sleep(0.002)
+            tries = ledger.counted["failures"] - failures
+            assert tries <= (time.monotonic() - begun) / TRIED_AGAIN_AFTER + 1
+        await eventually(lambda: ledger.waiting == 0)
+        assert (await statuses(ledger, "pop-000000000001"))[-1] == "sent"
+
+
+async def test_a_note_that_cannot_be_spelled_is_not_counted_as_waiting(ledger: Ledger) -> None:
+    await accept(ledger, entry("pop-000000000001"))
+    with pytest.raises(UnicodeEncodeError):
+        ledger.note("pop-000000000001", "refused", NOON, "\ud800", final=True)
+    assert ledger.waiting == 0
+    assert await statuses(ledger, "pop-000000000001") == ["accepted", "held"]
 
 
 async def test_closing_while_nothing_can_be_written_ends(data: Path) -> None:
