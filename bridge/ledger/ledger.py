@@ -237,10 +237,9 @@ class Ledger:
             await asyncio.sleep(PURGED_EVERY)
 
     async def _moving_the_log(self) -> None:
-        moved = 0
         while True:
+            await self._writer.grown.wait()
             await asyncio.sleep(LOG_MOVED_EVERY)
-            if moved != self._writer.groups:
-                moved = self._writer.groups
-                with contextlib.suppress(Unavailable):
-                    await self._database.move_log()
+            self._writer.grown.clear()
+            with contextlib.suppress(Unavailable):
+                await self._database.move_log()

@@ -30,6 +30,7 @@ class Writer:
         self._groups: deque[Group] = deque()
         self._written = _NOTHING
         self._due = asyncio.Event()
+        self.grown = asyncio.Event()  # set when a group was written; whoever moves the log clears it
         self._alarm: asyncio.TimerHandle | None = None
         self._paced = False
         self.closing = False
@@ -149,6 +150,7 @@ class Writer:
     def _succeeded(self, group: Group) -> None:
         group.succeed()
         self.groups += 1
+        self.grown.set()
         self.pops += group.pops
         self.waiting -= group.rows
         if self.trouble is not None:
