@@ -27,7 +27,9 @@ _VERSION = 1
 _CACHE_KIB = 65_536  # each connection's
 # Pages of 4 KiB in the write-ahead log at which the writer itself moves them into the file, if nobody did before.
 _LARGEST_LOG = 16_000
-_LAST = 19  # the niceness of who runs when nobody else would
+# The niceness of who moves the log. Nobody else can meanwhile: at 19, beside busy processes, it hardly ever finishes,
+# and the log grows without a bound.
+_NICENESS = 10
 _SPACE = 1024 * 1024
 _TROUBLES: dict[int, Trouble] = {
     sqlite3.SQLITE_FULL: "full",
@@ -258,10 +260,10 @@ def _explained() -> Iterator[None]:
 
 
 def _give_way() -> None:
-    """Let this thread run when no other wants the core: where there is one, each of its turns would delay all pops."""
+    """Let other threads go first: where there is one core, each turn of this one would delay all pops."""
     if sys.platform == "linux":  # elsewhere the whole process would give way
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _make(path: Path) -> None:
