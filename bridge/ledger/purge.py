@@ -11,9 +11,13 @@ ANSWERS_KEPT = 86_400.0
 AGENTS_KEPT = 30 * 86_400.0
 CLOSED_AFTER = 60.0  # a pop past its time by this is not open any more, whatever was or was not noted of it
 
+# What was delivered keeps that as its status, and nothing more is noted at the end of its time.
 CLOSE = """
     UPDATE pops SET open = 0
-    WHERE number IN (SELECT number FROM pops INDEXED BY open_pops WHERE open = 1 AND expires < ? LIMIT ?)
+    WHERE number IN (
+        SELECT number FROM pops INDEXED BY open_pops
+        WHERE open = 1 AND expires < ?1 AND (status = 'delivered' OR expires < ?3) LIMIT ?2
+    )
 """
 DROP_DOCUMENTS = """
     DELETE FROM documents WHERE pop IN (
@@ -53,7 +57,7 @@ class Purge:
     async def run(self, now: float, *, taken_up: bool) -> None:
         """Forget what is over its time or number. Raises Unavailable."""
         if taken_up:
-            await self._all(CLOSE, now - CLOSED_AFTER)
+            await self._all(CLOSE, now, now - CLOSED_AFTER)
         await self._all(DROP_DOCUMENTS, queries.first_number(now - self._bounds.payloads))
         forgotten = await self._all(FORGET_OLD_POPS, queries.first_number(now - self._bounds.retention))
         await self._all(FORGET_ANSWERS, now - ANSWERS_KEPT, self._bounds.max_answers)

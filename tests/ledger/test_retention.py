@@ -69,6 +69,22 @@ async def test_the_documents_of_pops_that_are_done_go_early(ledger: Ledger, cloc
     assert len(await listed(ledger)) == 3
 
 
+async def test_a_delivered_pop_is_done_at_the_end_of_its_time(data: Path, clock: Clock) -> None:
+    async with Ledger.open(data, Bounds(payloads=Duration(1.0), max_pops=1), clock) as ledger:
+        await ledger.take_up(NOON)
+        for status in ("delivered", "sent"):
+            await accept(ledger, entry(f"pop-{status}"))
+            ledger.note(f"pop-{status}", status, NOON)
+        clock.now = NOON + 29
+        await ledger.purge()
+        assert await count(ledger, "documents") == 2
+        assert await listed(ledger) == ["pop-sent", "pop-delivered"]
+        clock.now = NOON + 31  # of the other, the end may not be written yet
+        await ledger.purge()
+        assert await count(ledger, "documents") == 1
+        assert await listed(ledger) == ["pop-sent"]
+
+
 async def test_what_a_dead_process_left_open_waits_for_being_taken_up(data: Path, clock: Clock) -> None:
     async with Ledger.open(data, clock=clock) as ledger:
         await accept(ledger, entry("pop-000000000001"))
