@@ -32,13 +32,25 @@ POPS_OF_STATUS = """
         ORDER BY number DESC LIMIT ?5
     )
 """
-# The plus keeps the status from choosing the index: an agent has fewer pops than a status.
 POPS_OF_AGENT = """
     SELECT json_group_array(json(described)) FROM (
         SELECT described FROM described_pops
         WHERE customer = ?1 AND agent = ?6 AND number < ?2 AND number >= ?3 AND sent >= ?4
-            AND (?7 IS NULL OR +status = ?7)
         ORDER BY number DESC LIMIT ?5
+    )
+"""
+# Each of the agent's pops is looked for among those of the status: both are read from their indexes alone, and no row
+# of a pop that is not listed, of which an agent may have very many, all over the file.
+POPS_OF_AGENT_AND_STATUS = """
+    SELECT json_group_array(json(described)) FROM (
+        SELECT described
+        FROM pops AS mine INDEXED BY pops_of_agent
+            CROSS JOIN pops AS alike INDEXED BY pops_of_status
+            CROSS JOIN described_pops
+        WHERE mine.customer = ?1 AND mine.agent = ?6 AND mine.number < ?2 AND mine.number >= ?3
+            AND alike.customer = ?1 AND alike.status = ?7 AND alike.number = mine.number
+            AND described_pops.number = alike.number AND described_pops.sent >= ?4
+        ORDER BY mine.number DESC LIMIT ?5
     )
 """
 OPEN = """
@@ -155,8 +167,10 @@ async def pops(
     after = 0.0 if since is None else since
     limit = _within(limit)
     values: tuple[Value, ...] = (customer, before, first_number(after), after, limit + 1)
-    if agent is not None:
-        sql, values = POPS_OF_AGENT, (*values, agent, status)
+    if agent is not None and status is not None:
+        sql, values = POPS_OF_AGENT_AND_STATUS, (*values, agent, status)
+    elif agent is not None:
+        sql, values = POPS_OF_AGENT, (*values, agent)
     elif status is not None:
         sql, values = POPS_OF_STATUS, (*values, status)
     else:

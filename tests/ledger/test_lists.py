@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.ledger.ledger import Ledger
+from bridge.ledger.queries import POPS_OF_AGENT_AND_STATUS
 from tests.ledger.pops import NOON, accept, entry, listed
 
 
@@ -158,3 +160,24 @@ async def test_a_list_goes_on_after_a_restart(data: Path) -> None:
     async with Ledger.open(data) as ledger:
         rest = await ledger.pops("acme", limit=3, cursor=first.next)
         assert [pop.popid for pop in (*first.items, *rest.items)] == await listed(ledger)
+
+
+async def test_an_agents_pops_of_one_status_are_found_in_the_indexes_alone(ledger: Ledger, data: Path) -> None:
+    for number in range(40):
+        status = "refused" if number % 10 == 3 else "shown"
+        one = entry(f"pop-{number:012}", agent=str(1000 + number % 2), sent=NOON + number)
+        await accept(ledger, one, "accepted", status, final=True)
+    first = await ledger.pops("acme", agent="1001", status="refused", limit=3)
+    then = await ledger.pops("acme", agent="1001", status="refused", limit=3, cursor=first.next)
+    assert [[pop.popid for pop in page.items] for page in (first, then)] == [
+        [f"pop-{number:012}" for number in (33, 23, 13)],
+        [f"pop-{number:012}" for number in (3,)],
+    ]
+    assert len((await ledger.pops("acme", agent="1001", status="refused", since=NOON + 20)).items) == 2
+    assert (await ledger.pops("acme", agent="1000", status="refused")).items == []
+    other = sqlite3.connect(data / "ledger.db")
+    values = ("acme", 2**62, 0, 0.0, 4, "1001", "refused")
+    steps = [step for *_, step in other.execute(f"EXPLAIN QUERY PLAN {POPS_OF_AGENT_AND_STATUS}", values)]
+    other.close()
+    for index in ("pops_of_agent", "pops_of_status"):
+        assert any(f"USING COVERING INDEX {index}" in step for step in steps)
