@@ -182,6 +182,10 @@ class Connection(asyncio.Protocol):
         finally:
             self.connection_lost(None)
 
+    def eof_received(self) -> None:
+        """Leave now: asyncio closes only once everything is sent, which a client that reads no more would put off."""
+        self.end(publish_will=True)
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - an end is an end
         """Leave."""
         if self not in self._live:

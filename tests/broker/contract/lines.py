@@ -50,6 +50,10 @@ class TcpLine:
         self._socket().setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as a write transport
 
+    def finish(self) -> None:
+        """Send no more; what was received may still be read."""
+        self._writer.write_eof()
+
     def _socket(self) -> socket.socket:
         found: socket.socket = self._writer.get_extra_info("socket")
         return found

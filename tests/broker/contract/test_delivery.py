@@ -357,6 +357,27 @@ async def test_a_desktop_that_does_not_read_is_cut_off_at_qos_0() -> None:
         await ours.recorder.until("left", "1001", 0)
 
 
+async def test_a_desktop_that_neither_reads_nor_sends_any_more_has_left_at_once() -> None:
+    settings = Mqtt(bind=ANYWHERE, write_buffer=Size(64 * 1024 * 1024))
+    async with running("ours-tcp", RoleGate(A), permits=permits, settings=settings) as ours:
+        leaving = await ours.enter(A)
+        await leaving.subscribe((TOPIC, 1), ("CRM/acme/1001", 0))
+        assert isinstance(leaving.line, TcpLine)
+        leaving.line.deaf()
+        # Beyond what the system's own buffers take, so that something waits in ours.
+        for _ in range(32):
+            await ours.broker.publish(Message("CRM/acme/1001", b"x" * 524_288))
+            await asyncio.sleep(0)  # the broker's own tasks have their turn
+        watch = Watch()
+        assert (await ours.broker.publish(Message(TOPIC, b"pop"), watcher=watch)).awaiting == 1
+        leaving.line.finish()
+
+        # Long before its keep-alive ends, and before what waits is given up.
+        await ours.recorder.until("left", "1001", 0)
+        await watch.until("lost")
+        assert ours.broker.counters.keepalive_timeouts == 0
+
+
 async def test_nobody_is_passed_over_while_others_come_and_go(ours: Ours) -> None:
     observing = [await ours.enter(OBSERVER) for _ in range(30)]
     for client in observing:
