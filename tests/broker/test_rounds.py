@@ -1,5 +1,8 @@
 """Rounds name everybody in time, once, whatever is put, dropped and put again."""
 
+import gc
+import weakref
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +36,21 @@ def test_what_was_asked_for_last_counts_and_who_is_dropped_is_not_named() -> Non
     rounds.drop("b")
     assert rounds.due(0.5) == ["a"]
     assert rounds.due(5.0) == []
+
+
+def test_nothing_is_kept_of_who_came_and_went() -> None:
+    class Visitor:
+        """Somebody."""
+
+    one = Visitor()
+    gone = weakref.ref(one)
+    visitors: Rounds[Visitor] = Rounds(LONGEST, 0.0)
+    for due in (1.0, 0.3, 1.7):
+        visitors.put(one, due)
+    visitors.drop(one)
+    del one
+    gc.collect()
+    assert gone() is None
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), _TIMES, st.floats(0, 3), st.booleans()), max_size=40))

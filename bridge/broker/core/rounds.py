@@ -13,21 +13,23 @@ class Rounds(Generic[Who]):
     WIDTH = 0.1  # seconds in a bucket
 
     def __init__(self, longest: float, now: float) -> None:
-        self._buckets: list[list[Who]] = [[] for _ in range(int(longest / self.WIDTH))]
-        self._places: dict[Who, int] = {}  # a name in another bucket than this is out of date
+        self._buckets: list[dict[Who, None]] = [{} for _ in range(int(longest / self.WIDTH))]
+        self._places: dict[Who, dict[Who, None]] = {}  # the bucket that each is in
         self._at = int(now / self.WIDTH)
 
     def put(self, who: Who, due: float) -> None:
         """Have `who` named when `due` is over; what was asked for it before no longer counts."""
         farthest = self._at + len(self._buckets)
         place = max(self._at + 1, int(min(due / self.WIDTH, farthest - 1)) + 1)
-        if self._places.get(who) != place:
-            self._places[who] = place
-            self._buckets[place % len(self._buckets)].append(who)
+        self.drop(who)
+        bucket = self._places[who] = self._buckets[place % len(self._buckets)]
+        bucket[who] = None
 
     def drop(self, who: Who) -> None:
-        """Do not name it any more."""
-        self._places.pop(who, None)
+        """Do not name it any more, and keep nothing of it."""
+        bucket = self._places.pop(who, None)
+        if bucket is not None:
+            del bucket[who]
 
     def due(self, now: float) -> list[Who]:
         """Name whose time is over. It must be put again to be named again."""
@@ -39,8 +41,7 @@ class Rounds(Generic[Who]):
             self._at += 1
             bucket = self._buckets[self._at % len(self._buckets)]
             for who in bucket:
-                if self._places.get(who, until + 1) <= until:
-                    del self._places[who]
-                    found.append(who)
+                del self._places[who]
+                found.append(who)
             bucket.clear()
         return found
