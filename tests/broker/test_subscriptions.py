@@ -84,6 +84,16 @@ def test_no_more_topics_are_remembered_than_the_bound() -> None:
         assert len(table._found) <= subscriptions.REMEMBERED
 
 
+def test_many_who_watch_everything_are_not_remembered_for_each_topic() -> None:
+    table: Subscriptions[int] = Subscriptions()
+    for who in range(10 * subscriptions.FEW):
+        table.add("#", who, 1)
+        table.add("+/a", who, 0)
+    for number in range(100):
+        assert len(table.matching(f"{number}/a")) == 10 * subscriptions.FEW
+    assert table._found == {}
+
+
 @given(deeds)
 def test_nothing_is_left_when_everything_is_removed(deeds: list[tuple[bool, str, str, int]]) -> None:
     table: Subscriptions[str] = Subscriptions()

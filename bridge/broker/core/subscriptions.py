@@ -2,7 +2,7 @@
 
 Exact filters are found by hash, wildcards by a trie, so that the cost of a publish depends on neither the number of
 clients nor that of filters. Filters of one client that overlap give one copy at the highest QoS granted, as the
-standard asks for ([MQTT-3.3.5-1]); mosquitto sends one copy too. What was found for a topic is remembered until a
+standard asks for ([MQTT-3.3.5-1]); mosquitto sends one copy too. Few who were found for a topic are remembered until a
 filter comes or goes: an agent's pops have one topic, and its desktops stay for hours.
 """
 
@@ -14,6 +14,7 @@ Who = TypeVar("Who")
 
 _NOBODY: Mapping[object, int] = MappingProxyType({})
 REMEMBERED = 10_000  # topics; one more, and all are looked for again
+FEW = 32  # clients: many are gathered for each topic anew, since each topic would keep a table of all of them
 
 
 class _Node(Generic[Who]):
@@ -94,9 +95,11 @@ class Subscriptions(Generic[Who]):
         """Map who subscribed to `topic` to the highest QoS granted. The answer is a view: do not keep it."""
         found = self._found.get(topic)
         if found is None:
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            found = self._found[topic] = self._find(topic)
+            found = self._find(topic)
+            if len(found) <= FEW:
+                if len(self._found) >= REMEMBERED:
+                    self._found.clear()
+                self._found[topic] = found
         return found
 
     def _find(self, topic: str) -> Mapping[Who, int]:
