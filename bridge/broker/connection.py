@@ -24,9 +24,9 @@ from bridge.words.topics import Action
 READ = 65_536  # bytes taken at a time
 DEFAULT_KEEP_ALIVE = 300.0  # seconds, for clients that ask for none
 FORGIVENESS = 1.5  # keep-alives a client may stay silent ([MQTT-3.1.2-24])
+LINGER = 5.0  # seconds a closed connection may take to send what is left
 
 _TRICKLE = 0.01  # seconds between steps of retained messages at QoS 0
-_LINGER = 5.0  # seconds a closed connection may take to send what is left
 
 
 class Reader(Protocol):
@@ -180,6 +180,7 @@ class Connection(asyncio.Protocol):
         except OSError:
             pass  # the line broke: an end like any other
         finally:
+            self.end(publish_will=True)
             self.connection_lost(None)
 
     def eof_received(self) -> None:
@@ -190,6 +191,7 @@ class Connection(asyncio.Protocol):
         """Leave."""
         if self not in self._live:
             return
+        self._shut = True
         self.end(publish_will=True)
         self._live.drop(self)
         if self.principal is None:
@@ -392,12 +394,12 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._shut:  # asyncio's TLS transport does not bear to be closed twice
+        if self._shut:  # asyncio's TLS transport does not bear to be closed twice, or once it is lost
             return
         self._shut = True
         self._transport.close()
         if self._transport.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(_LINGER, self._transport.abort)
+            asyncio.get_running_loop().call_later(LINGER, self._transport.abort)
 
     def abort(self) -> None:
         """Close without sending what is left."""

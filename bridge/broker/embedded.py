@@ -16,7 +16,7 @@ from amqtt.broker import BrokerContext, RetainedApplicationMessage
 from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
 from amqtt.errors import BrokerError
 
-from bridge.broker.connection import Connection
+from bridge.broker.connection import LINGER, Connection
 from bridge.broker.conversation import Shared
 from bridge.broker.core.counters import Counters, Gauges
 from bridge.broker.core.letters import Letter
@@ -168,6 +168,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             reuse_address=True,
             ssl=self._tls,
             ssl_handshake_timeout=None if self._tls is None else self._settings.connect_timeout,
+            ssl_shutdown_timeout=None if self._tls is None else LINGER,
             start_serving=False,
         )
         host, port = self._server.sockets[0].getsockname()[:2]

@@ -22,6 +22,7 @@ from amqtt.plugins.base import BaseAuthPlugin, BasePlugin, BaseTopicPlugin
 from amqtt.session import Session
 from paho.mqtt.enums import CallbackAPIVersion
 
+from bridge.broker.connection import LINGER
 from bridge.broker.embedded import EmbeddedBroker
 from bridge.broker.port import Audience, Message, Ticket
 from bridge.words import topics
@@ -318,12 +319,18 @@ async def test_a_broker_that_is_not_started_has_no_address_and_stops_quietly() -
     await broker.stop()
 
 
-async def test_a_pop_goes_out_over_tls() -> None:
-    authority = trustme.CA()
+def authority() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Make the two sides of TLS."""
+    issuing = trustme.CA()
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(server)
+    issuing.issue_cert("127.0.0.1").configure_cert(server)
     trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
+    issuing.configure_trust(trusting)
+    return server, trusting
+
+
+async def test_a_pop_goes_out_over_tls() -> None:
+    server, trusting = authority()
     async with house(tls=server) as running:
         reader, writer = await asyncio.open_connection(*running.broker.address, ssl=trusting)
         client = Client(TcpLine(reader, writer))
@@ -335,6 +342,29 @@ async def test_a_pop_goes_out_over_tls() -> None:
         assert (await client.message()).payload == b"pop"
         await tracker.until("acknowledged")
         await client.drop()
+
+
+async def test_a_reset_below_tls_leaves_nothing() -> None:
+    server, trusting = authority()
+    async with house(tls=server) as running:
+        line = TcpLine(*await asyncio.open_connection(*running.broker.address, ssl=trusting))
+        assert await Client(line).connect(username="acme/1001", password=A.id) == (False, 0)
+        line.abort()
+        await running.recorder.until("left", "1001", 0)
+        await eventually(lambda: running.broker.gauges().connections == 0)
+
+
+async def test_who_is_refused_over_tls_and_does_not_say_goodbye_has_a_place_for_a_moment_only() -> None:
+    server, trusting = authority()
+    async with house(tls=server) as running:
+        line = TcpLine(*await asyncio.open_connection(*running.broker.address, ssl=trusting))
+        await line.send(packets.connect(username="acme/1001", password="guess"))
+        line.deaf()
+        begun = time.monotonic()
+        await eventually(lambda: running.broker.counters.logins_failed == 1)
+        await eventually(lambda: running.broker.gauges().connecting == 0)
+        assert time.monotonic() - begun < 4 * LINGER  # asyncio would wait for 30 s
+        line.abort()
 
 
 async def test_paho_works_with_its_defaults() -> None:
