@@ -21,7 +21,7 @@ from bridge.broker.plugins import LightSession
 from bridge.words.principal import Principal, Role
 from bridge.words.topics import Action
 
-READ = 65_536  # bytes taken at a time
+READ = 65_536  # bytes taken at a time; whoever sends more waits for the others
 DEFAULT_KEEP_ALIVE = 300.0  # seconds, for clients that ask for none
 FORGIVENESS = 1.5  # keep-alives a client may stay silent ([MQTT-3.1.2-24])
 LINGER = 5.0  # seconds a closed connection may take to send what is left
@@ -118,9 +118,20 @@ class Connection(asyncio.Protocol):
             self._fail(fault)
             return
         if awaited is not None:
-            if not self._transport.is_closing():
-                self._transport.pause_reading()
+            self._pause()
             self._waiting = asyncio.create_task(self._wait(awaited, turn), name="mqtt wait")
+        elif len(data) > READ:
+            # uvloop would read on, up to 8 MB, before anybody else has a turn.
+            self._pause()
+            asyncio.get_running_loop().call_soon(self._resume)
+
+    def _pause(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume(self) -> None:
+        if not self.ended and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     async def _wait(self, awaited: Awaitable[None], turn: Iterator[Awaitable[None]]) -> None:
         """Go on with a turn, and read on when it is over."""
@@ -136,8 +147,8 @@ class Connection(asyncio.Protocol):
             self._waiting = None
             if not done:
                 self.end(publish_will=True)
-            elif not self.ended and not self._transport.is_closing():
-                self._transport.resume_reading()
+            else:
+                self._resume()
 
     def _turn(self, data: bytes) -> Iterator[Awaitable[None]]:
         """Let bytes take effect; gives what must be awaited before it is asked to go on."""

@@ -1,15 +1,19 @@
 """The embedded broker as operators and everyday clients meet it: plugins, amqtt's doors, paho, mosquitto, TLS."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
+import socket
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import paho.mqtt.client as paho
@@ -286,6 +290,37 @@ async def test_an_expiry_ends_a_connection_though_nothing_stirs() -> None:
     finally:
         await running.close()
         await broker.stop()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no uvloop for Windows")
+def test_whoever_sends_much_at_once_gives_way_to_the_others() -> None:
+    import uvloop  # noqa: PLC0415 - there is none for Windows
+
+    message = packets.publish("a", b"x" * 1000)
+
+    async def story() -> None:
+        async with open_house() as broker:
+            client = Client(await TcpLine.open(*broker.address))
+            assert await client.connect("polite") == (False, 0)
+            with socket.create_connection(broker.address) as flood:
+                flood.sendall(packets.connect("much"))
+                await eventually(lambda: broker.gauges().connections == 2)
+                flood.setblocking(False)
+                sent, taken = 0, [0]
+                with contextlib.suppress(BlockingIOError):
+                    while True:  # as much as the system holds
+                        sent += flood.send(message * 1000)
+                async with asyncio.timeout(PATIENCE):
+                    while broker.counters.messages_in < sent // len(message):
+                        await asyncio.sleep(0)
+                        taken.append(broker.counters.messages_in)
+                most = max(after - before for before, after in pairwise(taken)) * len(message)
+                assert sent > 1_000_000
+                assert most < 600_000
+            await client.drop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(story())
 
 
 async def test_a_plugin_that_cannot_be_had_stops_the_start() -> None:
