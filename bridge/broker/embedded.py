@@ -218,14 +218,15 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
 
     async def _sweep(self) -> None:
         """End who is silent, whose credential ended, and what nobody used for long."""
-        sweeps = 0
+        sweeps, ahead = 0, self._clock() - monotonic()
         while True:
             await asyncio.sleep(_SWEEP)
             sweeps += 1
+            before, ahead = ahead, self._clock() - monotonic()
             for part in _slices(self._live.due(monotonic())):
                 self._look_at(part, monotonic(), self._clock())
                 await asyncio.sleep(0)
-            if self._stirred(self._clock()):
+            if self._stirred(self._clock()) or ahead - before > _SWEEP:  # somebody set the clock
                 for part in _slices(list(self._live)):
                     self._end_dead(part, self._clock())
                     await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 from bridge.broker.core.rounds import Rounds
 from bridge.words.principal import Principal
 
-_LONGEST = 10.0  # seconds between two looks: somebody may set the clock
+_LONGEST = 10.0  # seconds between two looks: somebody may set the clock little by little
 
 
 class Visitor(Protocol):

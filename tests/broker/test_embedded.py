@@ -292,6 +292,29 @@ async def test_an_expiry_ends_a_connection_though_nothing_stirs() -> None:
         await broker.stop()
 
 
+async def test_what_expires_as_the_clock_is_set_ends_at_once() -> None:
+    set_forward = [0.0]
+    hourly = desktop("acme", "1001", expires=time.time() + 3600)
+    broker = EmbeddedBroker(
+        Mqtt(bind=ANYWHERE),
+        RoleGate(hourly),
+        Recorder(),
+        clock=lambda: time.time() + set_forward[0],
+        stirred=lambda _: False,
+    )
+    await broker.start()
+    running = House(broker, Recorder())
+    try:
+        client = await running.enter("acme/1001", hourly.id)
+        set_forward[0], begun = 7200.0, time.monotonic()
+        assert await client.ended() == []
+        assert time.monotonic() - begun < 5  # all are looked at every 10 s in any case
+        assert broker.counters.ended_dead == 1
+    finally:
+        await running.close()
+        await broker.stop()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no uvloop for Windows")
 def test_whoever_sends_much_at_once_gives_way_to_the_others() -> None:
     import uvloop  # noqa: PLC0415 - there is none for Windows
