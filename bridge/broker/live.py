@@ -54,7 +54,7 @@ class Live(Generic[V]):
 
         `now` is monotonic, `clock` epoch seconds, by which credentials end.
         """
-        due = connection.seen + connection.patience
+        due = min(connection.seen, now) + connection.patience  # while it is not listened to, it is seen in the future
         if connection.principal is not None:
             due = min(due, now + connection.principal.expires - clock)
         self._rounds.put(connection, due)
