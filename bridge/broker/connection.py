@@ -156,6 +156,11 @@ class Connection(asyncio.Protocol):
             connect = self._greeting(data)
             if connect is None:
                 return
+            waiting = self._shared.turnstile.enter()
+            if waiting is not None:
+                yield waiting
+                if self.ended:
+                    return
             yield from self._login(connect)
             if self._conversation is None:
                 return

@@ -20,6 +20,7 @@ from bridge.broker.line import Line
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permits
 from bridge.broker.port import Listener
+from bridge.broker.turnstile import Turnstile
 from bridge.words.principal import Principal
 from bridge.words.settings import Mqtt
 from bridge.words.topics import Action
@@ -39,6 +40,7 @@ class Shared(msgspec.Struct):
     counters: Counters
     notices: Notices
     clock: Callable[[], float]  # epoch seconds
+    turnstile: Turnstile
     farewells: set[asyncio.Task[None]]  # who tells the operator's plugins that a client is gone
 
 

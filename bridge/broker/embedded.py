@@ -27,6 +27,7 @@ from bridge.broker.live import Live
 from bridge.broker.notices import Notices
 from bridge.broker.plugins import Authentication, Guests, LightSession, Permission, Permits
 from bridge.broker.port import Audience, Gate, Listener, Message, Receipt, Watcher
+from bridge.broker.turnstile import Turnstile
 from bridge.broker.websocket import WebSocket, WebSocketReader, WebSocketWriter
 from bridge.words import topics
 from bridge.words.principal import Principal, Role
@@ -39,6 +40,7 @@ _WEBSOCKET = "websocket"
 _SWEEP = 0.25  # seconds between looks at who is silent, and whose credential ended
 _SLICE = 500  # connections looked at before others have their turn
 _EXPIRE_EVERY = 4  # sweeps
+_AT_ONCE = 25  # logins in one turn of the event loop; each takes 0.1 ms
 _GOODBYE = 1.0  # seconds for connections to close at stop, and again after they are aborted
 
 
@@ -95,6 +97,7 @@ class EmbeddedBroker(AmqttBroker):  # type: ignore[misc]
             counters=self.counters,
             notices=notices,
             clock=clock,
+            turnstile=Turnstile(_AT_ONCE),
             farewells=set(),
         )
 
