@@ -119,11 +119,14 @@ class Desktop(Unplugged):
         super().__init__()
         self._load = load
         self.protocol: asyncio.Protocol
+        self.admitted = asyncio.Event()
         self.subscribed = asyncio.Event()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         packet = bytes(data)
         match packet[0] >> 4:
+            case 2:
+                self.admitted.set()
             case 3:
                 self._acknowledge(packet)
             case 9:
@@ -256,6 +259,7 @@ class Load:
         self._desktops.append(desktop)
         login = _text("MQTT") + b"\x04\xc2\xff\xff" + _text(name.replace("/", "-")) + _text(name) + _text(token)
         desktop.protocol.data_received(_packet(0x10, login))
+        await desktop.admitted.wait()
         asked = b"".join(_text(one) + bytes((qos,)) for one, qos in filters)
         desktop.protocol.data_received(_packet(0x82, b"\x00\x01" + asked))
         await desktop.subscribed.wait()
