@@ -83,7 +83,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return (end.join(lines) + end * 2).encode() + body
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(requests())
 @example(USUAL)
 def test_what_is_read_at_once_is_read_as_both_of_aiohttps_parsers_read_it(
