@@ -11,15 +11,13 @@ class Turnstile:
         self._at_once = at_once
         self._left = at_once
         self._queue: deque[asyncio.Future[None]] = deque()
-        self._turning = False
 
     def enter(self) -> asyncio.Future[None] | None:
         """Give what is done when it is one's turn; None: it is now."""
         loop = asyncio.get_running_loop()
-        if not self._turning:
-            self._turning = True
+        if self._left == self._at_once:  # the first one since the last turn
             loop.call_soon(self._turn)
-        if self._left and not self._queue:
+        if self._left:  # else those who wait come first
             self._left -= 1
             return None
         waiting = loop.create_future()
@@ -27,13 +25,11 @@ class Turnstile:
         return waiting
 
     def _turn(self) -> None:
-        rested = self._left == self._at_once
         self._left = self._at_once
         while self._left and self._queue:
             waiting = self._queue.popleft()
             if not waiting.done():  # else its connection is gone
                 waiting.set_result(None)
                 self._left -= 1
-        self._turning = not (rested and self._left == self._at_once)
-        if self._turning:
+        if self._left < self._at_once:
             asyncio.get_running_loop().call_soon(self._turn)

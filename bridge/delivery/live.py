@@ -143,8 +143,7 @@ class LivePops:
             self._open[live.agent] = left
         else:
             del self._open[live.agent]
-        if self._held:
-            self.unhold(live)
+        self.unhold(live)
         self._finish(live)
 
     def hold(self, live: LivePop) -> None:

@@ -157,6 +157,6 @@ class Guard:
                 del self._seen[identity]
             else:
                 known.popid = popid
-        twins = self._twins.pop(identity, None) if self._twins else None
+        twins = self._twins.pop(identity, None)
         if twins is not None:
             twins.set_result(None)

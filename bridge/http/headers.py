@@ -44,10 +44,10 @@ def idempotency_key(request: web.BaseRequest) -> str | None:
     said = request.headers
     if "Idempotency-Key" not in said and "I-Twilio-Idempotency-Token" not in said:
         return None
-    keys = {*said.getall("Idempotency-Key", ()), *said.getall("I-Twilio-Idempotency-Token", ())}
+    keys: set[str] = {*said.getall("Idempotency-Key", ()), *said.getall("I-Twilio-Idempotency-Token", ())}
     if len(keys) > 1:
         raise errors.invalid_parameter("Idempotency-Key", "came with two different values")
-    return keys.pop() if keys else None
+    return keys.pop()
 
 
 def _preferred_wait(request: web.BaseRequest) -> float | None:

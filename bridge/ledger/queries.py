@@ -131,9 +131,7 @@ class _Answer(msgspec.Struct, frozen=True):
 
 def first_number(sent: float) -> int:
     """Give the lowest number that a pop of this time can have."""
-    if not 0.0 <= sent <= _LAST_TIME:
-        sent = max(0.0, min(sent, _LAST_TIME))
-    return int(sent * 1000) << 20
+    return int(max(0.0, min(sent, _LAST_TIME)) * 1000) << 20
 
 
 async def last_number(database: Database) -> int:
